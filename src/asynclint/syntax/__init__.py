@@ -1,0 +1,6 @@
+"""Source text to facts about one module: standard `ast` only, pure, no I/O."""
+
+from asynclint.syntax.extract import SourceError, extract
+from asynclint.syntax.facts import FORMAT, Call, Class, Function, Module, Statement
+
+__all__ = ["FORMAT", "Call", "Class", "Function", "Module", "SourceError", "Statement", "extract"]

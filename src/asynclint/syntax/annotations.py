@@ -1,0 +1,49 @@
+"""Type annotations as text: `Optional["Client"]` is `Client`."""
+
+from __future__ import annotations
+
+import ast
+
+_TRANSPARENT = {"Optional", "Annotated", "Final", "ClassVar", "Required", "NotRequired", "ReadOnly"}
+
+
+def annotation(node: ast.expr | None) -> str:
+    """Normalise an annotation: alternatives joined by `|`, `None` left out, wrappers such as `Optional` removed.
+
+    Containers keep their arguments (`list[Client]`). What is not understood gives `""`.
+    """
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=attr):
+            base = annotation(value)
+            return f"{base}.{attr}" if base else ""
+        case ast.Constant(value=str(text)):
+            return _quoted(text)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _union([left, right])
+        case ast.Subscript(value=head, slice=index):
+            return _subscript(annotation(head), index)
+        case _:
+            return ""
+
+
+def _quoted(text: str) -> str:
+    try:
+        return annotation(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+
+
+def _union(nodes: list[ast.expr]) -> str:
+    return "|".join(filter(None, map(annotation, nodes)))
+
+
+def _subscript(head: str, index: ast.expr) -> str:
+    arguments = index.elts if isinstance(index, ast.Tuple) else [index]
+    last = head.rpartition(".")[2]
+    if last == "Union":
+        return _union(arguments)
+    if last in _TRANSPARENT:
+        return annotation(arguments[0]) if arguments else ""
+    return f"{head}[{','.join(map(annotation, arguments))}]" if head else ""

@@ -1,0 +1,240 @@
+"""Expressions to access paths, recording the calls, reads and lambdas met on the way."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+from asynclint.syntax.facts import Call, Function, Module
+from asynclint.syntax.scope import Scope
+
+_ITEM = ".__iter__().__next__()"
+_AWAITED = ".__await__()"
+_ASYNC_ITEM = ".__aiter__().__anext__()" + _AWAITED
+
+
+class ExpressionWalker:
+    """The half of the walk that reads expressions; `extract.py` adds statements.
+
+    One method a node type, found by a table: a generic visitor would cost more than parsing.
+    """
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.scope: Scope = Scope(Function("<module>", "<module>", 1, 0), 0)
+        self.prefix = ""
+
+    # -- entry points ----------------------------------------------------------------------------------------------
+
+    def path(self, node: ast.expr | None, use: str = "other") -> str:
+        """Walk an expression; its access path, or `""`."""
+        if node is None:
+            return ""
+        method = _TABLE.get(type(node))
+        if method is None:
+            return self.rest(node)
+        return method(self, node, use)
+
+    def values(self, node: ast.expr | None, use: str = "other") -> list[str]:
+        """Binding values that an expression may have: one for each arm of `a if c else b`, `a or b`."""
+        match node:
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                self.path(test)
+                return self.values(body, use) + self.values(orelse, use)
+            case ast.BoolOp(op=ast.Or(), values=parts):
+                return [value for part in parts for value in self.values(part, use)]
+            case ast.Constant(value=None):
+                return ["None"]
+            case ast.Lambda():
+                return [f"lambda {self.function_of_lambda(node)}"]
+            case _:
+                return [self.path(node, use)]
+
+    def rest(self, node: ast.AST) -> str:
+        """Walk what has no access path of its own: all child expressions, in order."""
+        for name in node._fields:
+            child = getattr(node, name)
+            if child.__class__ is list:
+                for item in child:
+                    if isinstance(item, ast.expr):
+                        self.path(item)
+                    elif isinstance(item, ast.AST):
+                        self.rest(item)
+            elif isinstance(child, ast.expr):
+                self.path(child)
+        return ""
+
+    def function_of_lambda(self, node: ast.Lambda) -> int:
+        """Walk a lambda as the function it is; its index."""
+        raise NotImplementedError
+
+    def bind_target(self, target: ast.expr, values: list[str]) -> None:
+        """Bind an assignment target."""
+        raise NotImplementedError
+
+    # -- one method a node type --------------------------------------------------------------------------------------
+
+    def _constant(self, node: ast.Constant, use: str) -> str:
+        return ""
+
+    def _name(self, node: ast.Name, use: str) -> str:
+        name = node.id
+        scope = self.scope
+        scope.loads.append(name)
+        root = scope.env.get(name)
+        if root is None:
+            scope.reads.add(name)
+            return name
+        return root
+
+    def _attribute(self, node: ast.Attribute, use: str) -> str:
+        base = self.path(node.value)
+        if not base:
+            return ""
+        path = f"{base}.{node.attr}"
+        root, _, ids = base.partition("@")
+        if not ids:
+            self.scope.reads.add(path)
+        elif ids.partition(".")[0].isdecimal() and int(ids.partition(".")[0]) < len(self.scope.function.parameters):
+            self.scope.reads.add(f"{root}{path[len(root) + 1 + len(ids.partition('.')[0]) :]}")
+        return path
+
+    def _call(self, node: ast.Call, use: str) -> str:
+        target = self.path(node.func)
+        arguments = [self._argument(argument) for argument in node.args]
+        keywords = {keyword.arg or "**": self._argument(keyword.value) for keyword in node.keywords}
+        self.record(node, target, use, arguments, keywords)
+        return f"{target}()" if target else ""
+
+    def record(self, node: ast.expr, target: str, use: str, arguments: list[str], keywords: dict[str, str]) -> None:
+        """Note a call written in the source."""
+        scope = self.scope
+        if not scope.records:
+            return
+        if node.end_lineno is None or node.end_col_offset is None:
+            raise AssertionError("nodes from ast.parse have end positions")
+        scope.function.calls.append(
+            Call(
+                target,
+                node.lineno,
+                node.col_offset,
+                node.end_lineno,
+                node.end_col_offset,
+                use,
+                arguments,
+                keywords,
+                lazy=scope.lazy,
+            )
+        )
+
+    def _argument(self, node: ast.expr) -> str:
+        kind = type(node)
+        if kind is ast.Constant:
+            value = node.value  # type: ignore[attr-defined]  # narrowed by `kind`
+            return f"= {value!r}" if value is None or isinstance(value, (bool, int, float)) else "="
+        if kind is ast.Lambda:
+            return f"lambda {self.function_of_lambda(node)}"  # type: ignore[arg-type]  # narrowed by `kind`
+        if kind is ast.Starred:
+            self.path(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
+            return "*"
+        return self.path(node)
+
+    def _await(self, node: ast.Await, use: str) -> str:
+        path = self.path(node.value, "await")
+        if self.scope.statement is not None:
+            self.scope.statement.awaits += 1
+        return f"{path}{_AWAITED}" if path else ""
+
+    def _subscript(self, node: ast.Subscript, use: str) -> str:
+        base = self.path(node.value)
+        self.path(node.slice)
+        return f"{base}.__getitem__()" if base else ""
+
+    def _lambda(self, node: ast.Lambda, use: str) -> str:
+        self.function_of_lambda(node)
+        return ""
+
+    def _named(self, node: ast.NamedExpr, use: str) -> str:
+        self.bind_target(node.target, self.values(node.value, f"store:{node.target.id}"))
+        return self.scope.env.get(node.target.id, "")
+
+    def _starred(self, node: ast.Starred, use: str) -> str:
+        self.path(node.value)
+        return ""
+
+    def _yield(self, node: ast.Yield | ast.YieldFrom | ast.Await, use: str) -> str:
+        self.scope.function.is_generator = True
+        self.path(node.value, "yield from" if isinstance(node, ast.YieldFrom) else "other")
+        return ""
+
+    def _binop(self, node: ast.BinOp, use: str) -> str:
+        self.path(node.left)
+        self.path(node.right)
+        return ""
+
+    def _elements(self, node: ast.List | ast.Tuple | ast.Set, use: str) -> str:
+        for element in node.elts:
+            self.path(element)
+        return ""
+
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, use: str) -> str:
+        scope = self.scope
+        env, lazy = scope.env, scope.lazy
+        scope.env = dict(env)
+        for generator in node.generators:
+            source = self.path(generator.iter, "async for" if generator.is_async else "for")
+            self._bind_loop_variable(generator.target, item_of(source, is_async=bool(generator.is_async)))
+            # Only the first iterable of a generator expression is evaluated at once.
+            scope.lazy = lazy or isinstance(node, ast.GeneratorExp)
+            for condition in generator.ifs:
+                self.path(condition)
+        if isinstance(node, ast.DictComp):
+            self.path(node.key)
+            self.path(node.value)
+        else:
+            self.path(node.elt)
+        scope.env, scope.lazy = env, lazy
+        return ""
+
+    def _bind_loop_variable(self, target: ast.expr, value: str) -> None:
+        """Bind the target of a comprehension, which no scope outside it sees."""
+        if isinstance(target, ast.Name):
+            self.scope.bind(target.id, [value])
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            for element in target.elts:
+                self._bind_loop_variable(element, "")
+        elif isinstance(target, ast.Starred):
+            self._bind_loop_variable(target.value, "")
+        else:
+            self.path(target)
+
+
+def item_of(source: str, *, is_async: bool = False) -> str:
+    """Access path of an item of the iterable at `source`."""
+    if not source:
+        return ""
+    return source + (_ASYNC_ITEM if is_async else _ITEM)
+
+
+_W = ExpressionWalker
+_TABLE: dict[type[ast.expr], Callable[..., str]] = {
+    ast.Constant: _W._constant,
+    ast.Name: _W._name,
+    ast.Attribute: _W._attribute,
+    ast.Call: _W._call,
+    ast.Await: _W._await,
+    ast.Subscript: _W._subscript,
+    ast.Lambda: _W._lambda,
+    ast.NamedExpr: _W._named,
+    ast.Starred: _W._starred,
+    ast.Yield: _W._yield,
+    ast.YieldFrom: _W._yield,
+    ast.BinOp: _W._binop,
+    ast.List: _W._elements,
+    ast.Tuple: _W._elements,
+    ast.Set: _W._elements,
+    ast.ListComp: _W._comprehension,
+    ast.SetComp: _W._comprehension,
+    ast.GeneratorExp: _W._comprehension,
+    ast.DictComp: _W._comprehension,
+}

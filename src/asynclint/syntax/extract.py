@@ -1,0 +1,230 @@
+"""The walk over one module's syntax tree that gathers its facts."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from asynclint.syntax.annotations import annotation
+from asynclint.syntax.facts import Call, Class, Function, Module, Statement
+from asynclint.syntax.scope import Scope
+from asynclint.syntax.statements import StatementWalker
+
+_NOQA = re.compile(rb"#\s*noqa(?::\s?(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?", re.I)
+_FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class SourceError(Exception):
+    """The bytes are not a Python module.
+
+    Attributes:
+        line, column: Where, 1-based.
+    """
+
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+
+def extract(source: bytes, tree: ast.Module | None = None) -> Module:
+    """The facts about a module.
+
+    Args:
+        source: The file's bytes, with or without BOM and coding line.
+        tree: Its syntax tree, where the caller has parsed it already (flake8).
+
+    Raises:
+        SourceError: The source does not parse, or nests too deeply to be walked.
+    """
+    module = Module()
+    try:
+        if tree is None:
+            tree = ast.parse(source)
+        Walker(module).walk(tree)
+    except SyntaxError as error:
+        raise SourceError(error.msg, error.lineno or 1, max(error.offset or 1, 1)) from None
+    except ValueError as error:  # NUL bytes, before Python 3.12
+        raise SourceError(str(error)) from None
+    except (RecursionError, MemoryError):
+        raise SourceError("nested too deeply to be analysed") from None
+    if b"noqa" in source:
+        module.noqa = _noqa(source)
+    if not source.isascii():
+        _count_characters(module, source)
+    return module
+
+
+def _noqa(source: bytes) -> dict[int, list[str]]:
+    silenced = {}
+    for number, line in enumerate(source.splitlines(), 1):
+        if (match := _NOQA.search(line)) is not None:
+            silenced[number] = re.findall(r"[A-Z]+[0-9]*", (match["codes"] or b"").decode().upper())
+    return silenced
+
+
+def _count_characters(module: Module, source: bytes) -> None:
+    """`ast` counts columns in UTF-8 bytes; facts count characters."""
+    lines = source.splitlines()
+
+    def characters(line: int, column: int) -> int:
+        text = lines[line - 1] if line <= len(lines) else b""
+        return column if text.isascii() else len(text[:column].decode("utf-8", "replace"))
+
+    def recount(item: Call | Statement) -> None:
+        item.column = characters(item.line, item.column)
+        item.end_column = characters(item.end_line, item.end_column)
+
+    def descend(statements: list[Statement]) -> None:
+        for statement in statements:
+            recount(statement)
+            for _, block in statement.blocks:
+                descend(block)
+
+    for function in module.functions:
+        function.column = characters(function.line, function.column)
+        for call in function.calls:
+            recount(call)
+        descend(function.outline)
+
+
+class Walker(StatementWalker):
+    """The whole walk: definitions and imports on top of statements and expressions."""
+
+    def walk(self, tree: ast.Module) -> None:
+        """Gather the facts of a whole module."""
+        function = self.scope.function
+        self.module.functions.append(function)
+        self.block(tree.body)
+        self.module.exports = {
+            name: [int(i) for i in root.partition("@")[2].split(",")] for name, root in self.scope.env.items()
+        }
+        self.module.imports = sorted(set(self.module.imports))
+        self._finish(self.scope)
+
+    # -- definitions -----------------------------------------------------------------------------------------------
+
+    def _global(self, node: ast.Global | ast.Nonlocal) -> None:
+        self.scope.shared.update(node.names)
+
+    _nonlocal = _global
+
+    def _import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self.module.imports.append(alias.name)
+            if alias.asname:
+                self._bind_name(alias.asname, [f"import {alias.name}"])
+            else:
+                self._bind_name(alias.name.partition(".")[0], [f"import {alias.name.partition('.')[0]}"])
+
+    def _importfrom(self, node: ast.ImportFrom) -> None:
+        source = "." * node.level + (node.module or "")
+        if not node.level:
+            self.module.imports.append(source)
+        for alias in node.names:
+            if alias.name == "*":
+                self.module.stars.append(source)
+            else:
+                self._bind_name(alias.asname or alias.name, [f"from {source} import {alias.name}"])
+
+    def _functiondef(self, node: _FunctionNode) -> None:
+        decorators = [self.path(decorator) for decorator in node.decorator_list]
+        function = self._new_function(node.name, node.lineno, node.col_offset)
+        function.is_async = isinstance(node, ast.AsyncFunctionDef)
+        function.decorators = decorators
+        function.annotation = annotation(node.returns)
+        function.is_stub = _is_stub(node.body)
+        self._defaults(node.args)
+        index = self._enter(function, node.args, node.body)
+        self._bind_name(node.name, [f"def {index}"])
+
+    _asyncfunctiondef = _functiondef
+
+    def function_of_lambda(self, node: ast.Lambda) -> int:
+        """Walk a lambda as the function it is; its index."""
+        self._defaults(node.args)
+        function = self._new_function("<lambda>", node.lineno, node.col_offset)
+        return self._enter(function, node.args, [ast.copy_location(ast.Return(node.body), node.body)])
+
+    def _new_function(self, name: str, line: int, column: int) -> Function:
+        function = Function(name, self.prefix + name, line, column)
+        function.parent = self.scope.index
+        function.owner = self.scope.owner
+        return function
+
+    def _defaults(self, arguments: ast.arguments) -> None:
+        for default in (*arguments.defaults, *arguments.kw_defaults):
+            if default is not None:
+                self.path(default)
+
+    def _enter(self, function: Function, arguments: ast.arguments, body: list[ast.stmt]) -> int:
+        """Walk a function's body in a scope of its own; the function's index."""
+        index = len(self.module.functions)
+        self.module.functions.append(function)
+        outer, prefix = self.scope, self.prefix
+        scope = self.scope = Scope(function, index)
+        scope.records = outer.records
+        self.prefix = f"{function.qualname}.<locals>."
+        if function.owner < 0:
+            # A function nested in a method may still write `self.x`.
+            scope.receiver, scope.method_of = outer.receiver, outer.method_of
+        self._parameters(scope, arguments)
+        function.outline, _ = self.block(body)
+        self._finish(scope)
+        outer.used |= scope.used
+        self.scope, self.prefix = outer, prefix
+        return index
+
+    def _parameters(self, scope: Scope, arguments: ast.arguments) -> None:
+        function = scope.function
+        everything = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        values = [f": {declared}" if (declared := annotation(a.annotation)) else "" for a in everything]
+        names = [a.arg for a in everything]
+        static = any(d == "staticmethod" for d in function.decorators)
+        if function.owner >= 0 and names and not static:
+            is_class = "classmethod" in function.decorators or function.name in {"__new__", "__init_subclass__"}
+            values[0] = f"class {function.owner}" if is_class else f": self {function.owner}"
+            if not is_class:
+                scope.receiver = names[0]
+        for rest in (arguments.vararg, arguments.kwarg):
+            if rest is not None:
+                names.append(rest.arg)
+                values.append("")
+        function.parameters = names
+        for name, value in zip(names, values, strict=True):
+            scope.bind(name, [value])
+
+    def _finish(self, scope: Scope) -> None:
+        scope.used.update(scope.loads)
+        bound = dict.fromkeys(name for name, _ in scope.function.bindings[len(scope.function.parameters) :])
+        scope.function.unread = [name for name in bound if name not in scope.used]
+        scope.function.reads = sorted(scope.reads)
+        scope.function.writes = list(dict.fromkeys(scope.function.writes))
+
+    def _classdef(self, node: ast.ClassDef) -> None:
+        scope = self.scope
+        index = len(self.module.classes)
+        fact = Class(node.name, self.prefix + node.name, node.lineno)
+        self.module.classes.append(fact)
+        fact.bases = [self.path(base) for base in node.bases]
+        fact.decorators = [self.path(decorator) for decorator in node.decorator_list]
+        for keyword in node.keywords:
+            self.path(keyword.value)
+        owner, env, prefix, alive = scope.owner, scope.env, self.prefix, scope.alive
+        scope.owner, scope.env, self.prefix = index, dict(env), f"{fact.qualname}."
+        self.block(node.body)
+        scope.owner, scope.env, self.prefix, scope.alive = owner, env, prefix, alive
+        self._bind_name(node.name, [f"class {index}"])
+
+
+def _is_stub(body: list[ast.stmt]) -> bool:
+    """Nothing but a docstring, `...`, `pass` or `raise NotImplementedError`."""
+    for node in body:
+        match node:
+            case ast.Pass() | ast.Expr(value=ast.Constant()):
+                continue
+            case ast.Raise(exc=ast.Name(id="NotImplementedError") | ast.Call(func=ast.Name(id="NotImplementedError"))):
+                continue
+            case _:
+                return False
+    return True

@@ -1,0 +1,201 @@
+"""Facts: plain data about one module, a pure function of its bytes.
+
+Expressions are kept as *access paths*, strings that read like the code they came from:
+
+    client.get                  the attribute `get` of the name `client`
+    client@3.get                the same, where binding 3 of this function is the one that reaches
+    client@3,5.get              bindings 3 and 5 may reach (two branches)
+    open().__enter__()          what `with open(…) as f` binds to `f`
+    fetch().__await__()         the result of `await fetch(…)`
+    xs.__iter__().__next__()    an item of `for x in xs`
+
+An empty path means: not known. A name without `@` is looked up in the enclosing scopes.
+
+A *binding* says what a name stands for; its value is an access path or one of
+
+    import a.b / from .a import b      what an import statement binds
+    def 7 / lambda 7 / class 2         the seventh function, the second class of this module
+    : Client|list[Item]                an instance of the annotated type
+    : self 2                           an instance of the second class of this module, or of a subclass
+    type Client|Server                 a type alias
+    None                               the constant
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+FORMAT = 1
+"""Version of these facts: a cache written by another version is not read."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A call site.
+
+    Attributes:
+        target: Access path of what is called.
+        use: What becomes of the result: `await`, `drop` (an expression statement), `return`, `store:NAME`, `with`,
+            `async with`, `for`, `async for`, `yield from`, or `other`.
+        arguments: Positional arguments: an access path, `= 0` for a constant, `lambda 7`, `*` for unpacking, or `""`.
+        keywords: The same by name; unpacking is `**`.
+        implicit: Made by a statement (`with` calls `__enter__`), not written as a call.
+        lazy: Inside a generator expression, whose body runs when it is consumed.
+    """
+
+    target: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    use: str
+    arguments: list[str] = field(default_factory=list)
+    keywords: dict[str, str] = field(default_factory=dict)
+    implicit: bool = False
+    lazy: bool = False
+
+
+@dataclass(slots=True)
+class Statement:
+    """A statement of an async function, with its blocks: the outline that the rules of control flow read.
+
+    Attributes:
+        kind: The `ast` class in lower case: `assign`, `asyncwith`, `try`, … `excepthandler`.
+        loads: Names read by the statement's own expressions (not by its blocks).
+        stores: Names and access paths it writes.
+        first_call, last_call: Its own calls are `function.calls[first_call:last_call]`, in the order they are made.
+        awaits: How many `await` expressions it has of its own.
+        value: Access path of the value (of `return`, `raise`, `assign`, `expr`), or the caught types of a handler, joined by `|`.
+        blocks: `(label, statements)` with labels `body`, `else`, `handlers`, `finally`, `case`.
+    """
+
+    kind: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    loads: list[str] = field(default_factory=list)
+    stores: list[str] = field(default_factory=list)
+    first_call: int = 0
+    last_call: int = -1
+    awaits: int = 0
+    value: str = ""
+    blocks: list[tuple[str, list[Statement]]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Function:
+    """A function, a lambda, or (index 0) the module's own code.
+
+    Attributes:
+        parent: Index of the function it is defined in.
+        owner: Index of the class it is a method of, or -1.
+        parameters: Names in order; parameter i is binding i.
+        decorators: Access paths.
+        annotation: The return annotation, as in a `: T` binding, without the colon.
+        returns: Access paths of returned values.
+        bindings: `[name, value]`: everything a name of this function may stand for.
+        unread: Names that are bound and never read, here or in a function defined here.
+        writes: Access paths of attributes, items and globals written.
+        reads: Names and attribute paths read that are not its own local variables.
+        outline: Statements, for async functions only.
+    """
+
+    name: str
+    qualname: str
+    line: int
+    column: int
+    is_async: bool = False
+    is_generator: bool = False
+    is_stub: bool = False
+    parent: int = -1
+    owner: int = -1
+    parameters: list[str] = field(default_factory=list)
+    decorators: list[str] = field(default_factory=list)
+    annotation: str = ""
+    returns: list[str] = field(default_factory=list)
+    bindings: list[tuple[str, str]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
+    outline: list[Statement] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Class:
+    """A class.
+
+    Attributes:
+        bases: Access paths.
+        attributes: Name to `(function index, binding value)` pairs: methods, class variables, annotations, `self.x = …`.
+    """
+
+    name: str
+    qualname: str
+    line: int
+    bases: list[str] = field(default_factory=list)
+    decorators: list[str] = field(default_factory=list)
+    attributes: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Module:
+    """All facts about one module.
+
+    Attributes:
+        functions: Index 0 is the module's own code.
+        exports: Module-level name to the bindings of function 0 that reach the end of the module.
+        stars: Modules named in `from … import *`.
+        imports: Absolute names of all imported modules, in any scope.
+        noqa: Line to the codes silenced there; an empty list silences all.
+    """
+
+    functions: list[Function] = field(default_factory=list)
+    classes: list[Class] = field(default_factory=list)
+    exports: dict[str, list[int]] = field(default_factory=dict)
+    stars: list[str] = field(default_factory=list)
+    imports: list[str] = field(default_factory=list)
+    noqa: dict[int, list[str]] = field(default_factory=dict)
+
+    def to_json(self) -> list[Any]:
+        """The facts as nested lists, for `json.dumps`."""
+        return [
+            [[*_flat(f)[:-6], f.bindings, [_flat(c) for c in f.calls], f.unread, f.writes, f.reads, _outline(f.outline)] for f in self.functions],
+            [_flat(c) for c in self.classes],
+            self.exports,
+            self.stars,
+            self.imports,
+            sorted(self.noqa.items()),
+        ]
+
+    @classmethod
+    def from_json(cls, data: list[Any]) -> Module:
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError, TypeError, LookupError: The data does not have the expected shape.
+        """
+        functions, classes, exports, stars, imports, noqa = data
+        module = cls(exports=exports, stars=stars, imports=imports, noqa=dict(noqa))
+        for *head, bindings, calls, unread, writes, reads, outline in functions:
+            pairs = [(name, value) for name, value in bindings]
+            calls = [Call(*call) for call in calls]
+            module.functions.append(Function(*head, pairs, calls, unread, writes, reads, _statements(outline)))
+        for *head, attributes in classes:
+            pairs_of = {name: [(index, value) for index, value in values] for name, values in attributes.items()}
+            module.classes.append(Class(*head, pairs_of))
+        return module
+
+
+def _flat(node: Any) -> list[Any]:
+    return [getattr(node, name) for name in node.__slots__]
+
+
+def _outline(statements: list[Statement]) -> list[Any]:
+    return [[*_flat(s)[:-1], [[label, _outline(block)] for label, block in s.blocks]] for s in statements]
+
+
+def _statements(data: list[Any]) -> list[Statement]:
+    return [Statement(*head, [(label, _statements(block)) for label, block in blocks]) for *head, blocks in data]

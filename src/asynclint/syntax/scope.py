@@ -1,0 +1,92 @@
+"""What is known while a function's body is walked: which bindings reach this point, and the facts gathered so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from asynclint.syntax.facts import Function, Statement
+
+Env = dict[str, str]
+"""Name to root: `client@3`, the name with the bindings that reach here."""
+
+
+class Scope:
+    """A function (or the module) being walked.
+
+    Class bodies run in the enclosing function, so they share its scope, with `owner` and `env` set aside for their time.
+
+    Attributes:
+        env: The reaching bindings; replaced, never shared, when control flow forks.
+        owner: Index of the class whose body is being walked, or -1.
+        receiver: Name of the first parameter of a method.
+        statement: The outline entry that the expressions being walked belong to.
+        shared: Names declared `global` or `nonlocal`.
+        alive: Control can reach this point.
+        records: Calls count here; not under `if TYPE_CHECKING`.
+        loads: Names read by the statement being walked; `used` has those of all statements before.
+    """
+
+    __slots__ = (
+        "alive",
+        "env",
+        "function",
+        "index",
+        "lazy",
+        "loads",
+        "method_of",
+        "owner",
+        "reads",
+        "receiver",
+        "records",
+        "shared",
+        "statement",
+        "used",
+    )
+
+    def __init__(self, function: Function, index: int) -> None:
+        self.function = function
+        self.index = index
+        self.env: Env = {}
+        self.owner = -1
+        self.method_of = function.owner
+        self.receiver = ""
+        self.loads: list[str] = []
+        self.reads: set[str] = set()
+        self.shared: set[str] = set()
+        self.statement: Statement | None = None
+        self.used: set[str] = set()
+        self.alive = True
+        self.records = True
+        self.lazy = False
+
+    def bind(self, name: str, values: Iterable[str]) -> None:
+        """From here on `name` stands for any of `values` (binding values)."""
+        bindings = self.function.bindings
+        ids = []
+        for value in values:
+            ids.append(str(len(bindings)))
+            bindings.append((name, value))
+        self.env[name] = f"{name}@{','.join(ids)}"
+
+
+def join(branches: list[tuple[Env, bool]], before: Env) -> tuple[Env, bool]:
+    """Merge the environments of alternative branches, each with whether control leaves it at its end."""
+    alive = [env for env, is_alive in branches if is_alive]
+    if not alive:
+        return before, False
+    merged = alive[0]
+    for env in alive[1:]:
+        merged = _union(merged, env)
+    return merged, True
+
+
+def _union(left: Env, right: Env) -> Env:
+    merged = dict(left)
+    for name, root in right.items():
+        other = merged.get(name)
+        if other is None:
+            merged[name] = root
+        elif other != root:
+            ids = {*other.partition("@")[2].split(","), *root.partition("@")[2].split(",")}
+            merged[name] = f"{name}@{','.join(sorted(ids, key=int))}"
+    return merged

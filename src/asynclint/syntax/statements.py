@@ -1,0 +1,346 @@
+"""Statements: what they bind, how control flows through them, and the outline kept of async functions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import Any
+
+from asynclint.syntax.annotations import annotation
+from asynclint.syntax.expressions import ExpressionWalker, item_of
+from asynclint.syntax.facts import Statement
+from asynclint.syntax.scope import Env, join
+
+_METHOD = {kind: f"_{kind.__name__.lower()}" for kind in (*ast.stmt.__subclasses__(), ast.ExceptHandler)}
+_LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+
+
+class StatementWalker(ExpressionWalker):
+    """The part of the walk that reads statements; `extract.py` adds definitions and imports."""
+
+    def block(self, statements: Iterable[ast.stmt]) -> tuple[list[Statement], bool]:
+        """Walk statements in order; their outline, and whether control comes out at the end."""
+        outline: list[Statement] = []
+        scope = self.scope
+        for node in statements:
+            if scope.function.is_async and scope.owner < 0:
+                outline.append(self._outlined(node))
+            else:
+                self._statement(node)
+            if isinstance(node, _LEAVES) or not scope.alive:
+                return outline, False
+        return outline, True
+
+    def _outlined(self, node: ast.stmt | ast.ExceptHandler) -> Statement:
+        """Walk a statement and note it in the outline of its async function."""
+        scope = self.scope
+        entry = Statement(
+            type(node).__name__.lower(), node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
+        )
+        entry.first_call = len(scope.function.calls)
+        outer, outer_loads = scope.statement, scope.loads
+        scope.statement, scope.loads = entry, []
+        self._statement(node)
+        self._close_header()
+        scope.used.update(scope.loads)
+        scope.statement, scope.loads = outer, outer_loads
+        return entry
+
+    def _close_header(self) -> None:
+        """The statement's own expressions are walked; what follows belongs to its blocks."""
+        scope = self.scope
+        entry = scope.statement
+        if entry is not None and entry.last_call < 0:
+            entry.last_call = len(scope.function.calls)
+            entry.loads = list(dict.fromkeys(scope.loads))
+
+    def _body(self, label: str, statements: list[Any]) -> bool:
+        """Walk a block of the current statement; whether control comes out at its end."""
+        entry = self.scope.statement
+        self._close_header()
+        outline, alive = self.block(statements)
+        if entry is not None:
+            entry.blocks.append((label, outline))
+        return alive
+
+    def _statement(self, node: ast.stmt | ast.ExceptHandler) -> None:
+        getattr(self, _METHOD[type(node)])(node)
+
+    def _pass(self, node: ast.stmt) -> None:
+        pass
+
+    _break = _continue = _pass
+
+    def _typealias(self, node: Any) -> None:
+        self._bind_name(node.name.id, [f"type {annotation(node.value)}"])
+
+    def _expr(self, node: ast.Expr) -> None:
+        self._value(self.path(node.value, "drop"))
+
+    def _value(self, path: str) -> None:
+        if self.scope.statement is not None:
+            self.scope.statement.value = path
+
+    def _return(self, node: ast.Return) -> None:
+        values = self.values(node.value, "return")
+        self.scope.function.returns.extend(value for value in values if value != "None")
+        self._value(values[0])
+
+    def _raise(self, node: ast.Raise) -> None:
+        self._value(self.path(node.exc))
+        self.path(node.cause)
+
+    def _delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            self._store(target)
+
+    def _assert(self, node: ast.Assert) -> None:
+        self._narrow(node.test)
+        self.path(node.test)
+        self.path(node.msg)
+
+    def _assign(self, node: ast.Assign) -> None:
+        first = node.targets[0]
+        use = f"store:{first.id}" if len(node.targets) == 1 and isinstance(first, ast.Name) else "other"
+        values = self.values(node.value, use)
+        self._value(values[0])
+        for target in node.targets:
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple) and len(target.elts) == len(node.value.elts):
+                for element, value in zip(target.elts, node.value.elts, strict=True):
+                    self.bind_target(element, [self._quietly(value)])
+            else:
+                self.bind_target(target, values)
+
+    def _quietly(self, node: ast.expr) -> str:
+        """The access path of an expression whose calls are recorded already."""
+        calls = self.scope.function.calls
+        count = len(calls)
+        path = self.path(node)
+        del calls[count:]
+        return path
+
+    def _annassign(self, node: ast.AnnAssign) -> None:
+        use = f"store:{node.target.id}" if isinstance(node.target, ast.Name) else "other"
+        declared = annotation(node.annotation)
+        value = self.values(node.value, use)[0] if node.value is not None else ""
+        self._value(value)
+        # `x: TypeAlias = …` and `x: Any = Client()` say less than the value does.
+        if not declared or declared.rpartition(".")[2] in {"Any", "object", "TypeAlias"}:
+            self.bind_target(node.target, [value])
+        else:
+            self.bind_target(node.target, [f": {declared}"])
+
+    def _augassign(self, node: ast.AugAssign) -> None:
+        self.path(node.value)
+        if isinstance(node.target, ast.Name):
+            self.scope.loads.append(node.target.id)
+        self.bind_target(node.target, [""])
+
+    def bind_target(self, target: ast.expr, values: list[str]) -> None:
+        """Bind an assignment target: names to the scope, `self.x` to the class, others as writes."""
+        if isinstance(target, ast.Name):
+            self._bind_name(target.id, values)
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            for element in target.elts:
+                self.bind_target(element, [""])
+        elif isinstance(target, ast.Starred):
+            self.bind_target(target.value, [""])
+        else:
+            scope = self.scope
+            if (
+                isinstance(target, ast.Attribute)
+                and isinstance(target.value, ast.Name)
+                and target.value.id == scope.receiver
+                and scope.method_of >= 0
+            ):
+                attributes = self.module.classes[scope.method_of].attributes.setdefault(target.attr, [])
+                attributes.extend((scope.index, value) for value in values)
+            self._store(target)
+
+    def _bind_name(self, name: str, values: list[str]) -> None:
+        scope = self.scope
+        if scope.statement is not None:
+            scope.statement.stores.append(name)
+        if name in scope.shared:
+            scope.function.writes.append(name)
+            return
+        scope.bind(name, values)
+        if scope.owner >= 0:
+            self.module.classes[scope.owner].attributes.setdefault(name, []).extend((scope.index, v) for v in values)
+
+    def _store(self, target: ast.expr) -> None:
+        """Note a write to an attribute or an item."""
+        if isinstance(target, ast.Attribute):
+            base, path = self.path(target.value), f".{target.attr}"
+        elif isinstance(target, ast.Subscript):
+            base, path = self.path(target.value), ".__setitem__()"
+            self.path(target.slice)
+        else:
+            self.path(target)
+            return
+        if base:
+            self.scope.function.writes.append(base + path)
+            if self.scope.statement is not None:
+                self.scope.statement.stores.append(base + path)
+
+    # -- control flow ----------------------------------------------------------------------------------------------
+
+    def _if(self, node: ast.If) -> None:
+        scope = self.scope
+        self.path(node.test)
+        test = ast.unparse(node.test) if isinstance(node.test, (ast.Name, ast.Attribute)) else ""
+        before, alive, records = scope.env, scope.alive, scope.records
+        scope.env = dict(before)
+        # Code for the type checker binds names but never runs.
+        scope.records = records and test.rpartition(".")[2] != "TYPE_CHECKING"
+        self._narrow(node.test)
+        body = (self._body("body", node.body), scope.env)
+        scope.env, scope.alive, scope.records = dict(before), alive, records
+        orelse = (self._body("else", node.orelse), scope.env)
+        scope.env, _ = join([(env, out) for out, env in (body, orelse)], before)
+        scope.alive = alive
+        self._leave(body[0] or orelse[0])
+
+    def _leave(self, comes_out: bool) -> None:
+        """After a compound statement: code behind one that never ends normally does not run."""
+        if not comes_out:
+            self.scope.alive = False
+
+    def _narrow(self, test: ast.expr) -> None:
+        """`isinstance(x, T)` holds from here on."""
+        match test:
+            case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kind]) if not isinstance(kind, ast.Tuple):
+                if declared := annotation(kind):
+                    self.scope.bind(name, [f": {declared}"])
+            case ast.BoolOp(op=ast.And(), values=parts):
+                for part in parts:
+                    self._narrow(part)
+
+    def _while(self, node: ast.While) -> None:
+        self.path(node.test)
+        self._loop(node)
+        endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
+        if endless and not _has_break(node.body):
+            self._leave(False)
+
+    def _for(self, node: ast.For | ast.AsyncFor) -> None:
+        is_async = isinstance(node, ast.AsyncFor)
+        source = self.path(node.iter, "async for" if is_async else "for")
+        self._value(source)
+        self.bind_target(node.target, [item_of(source, is_async=is_async)])
+        self._loop(node)
+
+    _asyncfor = _for
+
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.While) -> None:
+        scope = self.scope
+        before = scope.env
+        scope.env = dict(before)
+        alive = scope.alive
+        self._body("body", node.body)
+        scope.alive = alive
+        scope.env, _ = join([(scope.env, True), (before, True)], before)
+        if node.orelse:
+            self._body("else", node.orelse)
+            scope.alive = alive
+
+    def _with(self, node: ast.With | ast.AsyncWith) -> None:
+        scope = self.scope
+        is_async = isinstance(node, ast.AsyncWith)
+        alive = scope.alive
+        for item in node.items:
+            manager = self.path(item.context_expr, "async with" if is_async else "with")
+            entered = ""
+            if manager:
+                enter, leave = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
+                use = "await" if is_async else "other"
+                for protocol in (enter, leave):
+                    self.record(item.context_expr, f"{manager}.{protocol}", use, [], {})
+                    if scope.records:
+                        scope.function.calls[-1].implicit = True
+                entered = f"{manager}.{enter}()" + (".__await__()" if is_async else "")
+            if scope.statement is not None:
+                scope.statement.awaits += is_async
+            if item.optional_vars is not None:
+                self.bind_target(item.optional_vars, [entered])
+        comes_out = self._body("body", node.body)
+        scope.alive = alive
+        # A manager may swallow what is raised inside (`suppress`, `pytest.raises`), but not a return.
+        self._leave(comes_out or not isinstance(node.body[-1], (ast.Return, ast.Continue, ast.Break)))
+
+    _asyncwith = _with
+
+    def _try(self, node: ast.Try | ast.TryStar) -> None:
+        scope = self.scope
+        before, alive = scope.env, scope.alive
+        scope.env = dict(before)
+        comes_out = self._body("body", node.body)
+        after_body = scope.env
+        scope.alive = alive
+        if node.orelse and comes_out:
+            comes_out = self._body("else", node.orelse)
+            scope.alive = alive
+        branches: list[tuple[Env, bool]] = [(scope.env, comes_out)]
+        entry = scope.statement
+        handlers: list[Statement] = []
+        for handler in node.handlers:
+            scope.env, _ = join([(before, True), (after_body, True)], before)
+            scope.env = dict(scope.env)
+            if entry is not None:
+                handlers.append(self._outlined(handler))
+            else:
+                self._excepthandler(handler)
+            branches.append((scope.env, scope.alive))
+            scope.alive = alive
+        if entry is not None and handlers:
+            entry.blocks.append(("handlers", handlers))
+        scope.env, any_out = join(branches, before)
+        scope.env = dict(scope.env)
+        if node.finalbody:
+            any_out = self._body("finally", node.finalbody) and any_out
+            scope.alive = alive
+        self._leave(any_out)
+
+    _trystar = _try
+
+    def _excepthandler(self, node: ast.ExceptHandler) -> None:
+        kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type] if node.type else []
+        caught = [self.path(kind) for kind in kinds]
+        self._value("|".join(caught))
+        if node.name:
+            self._bind_name(node.name, [f"{caught[0]}()" if len(caught) == 1 and caught[0] else ""])
+        if not self._body("body", node.body):
+            self.scope.alive = False
+
+    def _match(self, node: ast.Match) -> None:
+        scope = self.scope
+        self.path(node.subject)
+        before, alive = scope.env, scope.alive
+        branches: list[tuple[Env, bool]] = [(before, True)]
+        for case in node.cases:
+            scope.env, scope.alive = dict(before), alive
+            for part in ast.walk(case.pattern):
+                name = getattr(part, "name", None) or getattr(part, "rest", None)
+                if isinstance(name, str):
+                    self._bind_name(name, [""])
+            self.path(case.guard)
+            comes_out = self._body("case", case.body)
+            branches.append((scope.env, comes_out))
+        scope.alive = alive
+        scope.env, _ = join(branches, before)
+
+
+def _has_break(body: list[ast.stmt]) -> bool:
+    """Whether a `break` of this loop is among the statements."""
+    for node in body:
+        if isinstance(node, ast.Break):
+            return True
+        if isinstance(node, (ast.For, ast.AsyncFor, ast.While)):
+            if _has_break(node.orelse):
+                return True
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            blocks = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
+            blocks += [part.body for name in ("handlers", "cases") for part in getattr(node, name, [])]
+            if any(map(_has_break, blocks)):
+                return True
+    return False
