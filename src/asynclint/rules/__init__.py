@@ -7,8 +7,9 @@ from importlib import import_module
 from pkgutil import walk_packages
 
 from asynclint.rules.rule import Default, Rule
+from asynclint.rules.run import check, unsilenced
 
-__all__ = ["Default", "Rule", "all_rules", "find", "page"]
+__all__ = ["Default", "Rule", "all_rules", "check", "find", "page", "unsilenced"]
 
 
 @cache

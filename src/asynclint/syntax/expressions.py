@@ -8,6 +8,7 @@ from collections.abc import Callable
 from asynclint.syntax.facts import Call, Function, Module
 from asynclint.syntax.scope import Scope
 
+_CONSUMERS = frozenset(("all", "any", "dict", "frozenset", "list", "max", "min", "next", "set", "sorted", "sum", "tuple"))
 _ITEM = ".__iter__().__next__()"
 _AWAITED = ".__await__()"
 _ASYNC_ITEM = ".__aiter__().__anext__()" + _AWAITED
@@ -101,7 +102,8 @@ class ExpressionWalker:
 
     def _call(self, node: ast.Call, use: str) -> str:
         target = self.path(node.func)
-        arguments = [self._argument(argument) for argument in node.args]
+        consumed = "for" if target in _CONSUMERS else "other"
+        arguments = [self._argument(argument, consumed) for argument in node.args]
         keywords = {keyword.arg or "**": self._argument(keyword.value) for keyword in node.keywords}
         self.record(node, target, use, arguments, keywords)
         return f"{target}()" if target else ""
@@ -127,7 +129,7 @@ class ExpressionWalker:
             )
         )
 
-    def _argument(self, node: ast.expr) -> str:
+    def _argument(self, node: ast.expr, use: str = "other") -> str:
         kind = type(node)
         if kind is ast.Constant:
             value = node.value  # type: ignore[attr-defined]  # narrowed by `kind`
@@ -137,7 +139,7 @@ class ExpressionWalker:
         if kind is ast.Starred:
             self.path(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
             return "*"
-        return self.path(node)
+        return self.path(node, use)
 
     def _await(self, node: ast.Await, use: str) -> str:
         path = self.path(node.value, "await")

@@ -204,7 +204,7 @@ class Walker(StatementWalker):
     def _classdef(self, node: ast.ClassDef) -> None:
         scope = self.scope
         index = len(self.module.classes)
-        fact = Class(node.name, self.prefix + node.name, node.lineno)
+        fact = Class(node.name, self.prefix + node.name, node.lineno, scope.index)
         self.module.classes.append(fact)
         fact.bases = [self.path(base) for base in node.bases]
         fact.decorators = [self.path(decorator) for decorator in node.decorator_list]

@@ -38,6 +38,7 @@ class Call:
         target: Access path of what is called.
         use: What becomes of the result: `await`, `drop` (an expression statement), `return`, `store:NAME`, `with`,
             `async with`, `for`, `async for`, `yield from`, or `other`.
+            An argument of `list`, `sorted` and other builtins that consume an iterable counts as `for`.
         arguments: Positional arguments: an access path, `= 0` for a constant, `lambda 7`, `*` for unpacking, or `""`.
         keywords: The same by name; unpacking is `**`.
         implicit: Made by a statement (`with` calls `__enter__`), not written as a call.
@@ -128,6 +129,7 @@ class Class:
     """A class.
 
     Attributes:
+        scope: Index of the function whose code defines it.
         bases: Access paths.
         attributes: Name to `(function index, binding value)` pairs: methods, class variables, annotations, `self.x = …`.
     """
@@ -135,6 +137,7 @@ class Class:
     name: str
     qualname: str
     line: int
+    scope: int
     bases: list[str] = field(default_factory=list)
     decorators: list[str] = field(default_factory=list)
     attributes: dict[str, list[tuple[int, str]]] = field(default_factory=dict)

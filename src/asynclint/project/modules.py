@@ -1,0 +1,154 @@
+"""Modules of the program: where they lie, and their facts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from asynclint.syntax import Module
+
+
+class ProgramModule:
+    """A module of the program: its facts and its text.
+
+    Attributes:
+        path: The file, as the program was asked for it or found it.
+        facts: What the syntax pass gathered.
+        package: The directory where its submodules lie, or `""` for a plain module.
+    """
+
+    __slots__ = ("_lines", "facts", "package", "path")
+
+    def __init__(self, path: str, facts: Module, lines: list[str] | None = None) -> None:
+        self.path = path
+        self.facts = facts
+        self.package = os.path.dirname(path) if os.path.basename(path) == "__init__.py" else ""
+        self._lines = lines
+
+    def line(self, number: int) -> str:
+        """A line of the source, 1-based, without its end; `""` beyond the last."""
+        if self._lines is None:
+            self._lines = _read_lines(self.path)
+        return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
+
+    def silences(self, code: str, first_line: int, last_line: int, *, explicitly: bool = False) -> bool:
+        """Whether a `# noqa` comment on these lines silences `code`.
+
+        Args:
+            explicitly: A bare `# noqa` does not count.
+        """
+        noqa = self.facts.noqa
+        if not noqa:
+            return False
+        for number in range(first_line, last_line + 1):
+            codes = noqa.get(number)
+            if codes is not None and (any(map(code.startswith, codes)) or (not codes and not explicitly)):
+                return True
+        return False
+
+
+def _read_lines(path: str) -> list[str]:
+    try:
+        return decode(Path(path).read_bytes()).split("\n")
+    except OSError:
+        return []
+
+
+def decode(source: bytes) -> str:
+    """The text of a module by its BOM and coding line, with universal newlines; undecodable bytes are replaced."""
+    import io
+    import tokenize
+
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+    except SyntaxError:
+        encoding = "utf-8"
+    return io.IncrementalNewlineDecoder(None, translate=True).decode(source.decode(encoding, "replace"))
+
+
+class ModuleMap:
+    """Finds the file, or the namespace directory, that an import means.
+
+    Only names below `roots` belong to the program; all others are external. Directories are listed once each.
+    """
+
+    def __init__(self, roots: Iterable[str | Path]) -> None:
+        self.roots = [os.path.normpath(root) for root in roots]
+        self._listings: dict[str, dict[str, bool]] = {}
+        self._absolute: dict[str, str] = {}
+
+    def absolute(self, name: str) -> str:
+        """The location of a top-level module or package, or `""`."""
+        found = self._absolute.get(name)
+        if found is None:
+            # The interpreter never looks for its built-in modules on the path.
+            builtin = name in sys.builtin_module_names
+            found = "" if builtin else next(filter(None, (self.within(root, name) for root in self.roots)), "")
+            self._absolute[name] = found
+        return found
+
+    def relative(self, path: str, dots: int) -> str:
+        """The package that `dots` leading dots mean in the module at `path`."""
+        directory = os.path.dirname(path)
+        for _ in range(dots - 1):
+            directory = os.path.dirname(directory)
+        initialiser = os.path.join(directory, "__init__.py")
+        return initialiser if "__init__.py" in self._listing(directory) else directory
+
+    def within(self, location: str, name: str) -> str:
+        """The submodule `name` of the package at `location` (its `__init__.py` or its directory), or `""`."""
+        if location.endswith(".py"):
+            directory, _, base = location.rpartition(os.sep)
+            if base != "__init__.py":
+                return ""
+        else:
+            directory = location
+        entries = self._listing(directory)
+        if entries.get(name):
+            package = os.path.join(directory, name)
+            if "__init__.py" in self._listing(package):
+                return os.path.join(package, "__init__.py")
+        if entries.get(f"{name}.py") is False:
+            return os.path.join(directory, f"{name}.py")
+        return os.path.join(directory, name) if entries.get(name) and self._holds_python(name, directory) else ""
+
+    def _holds_python(self, name: str, directory: str) -> bool:
+        """A directory without modules is not a namespace package, but data that bears an identifier's name."""
+        entries = self._listing(os.path.join(directory, name))
+        return any(entry.endswith(".py") or is_directory for entry, is_directory in entries.items())
+
+    def _listing(self, directory: str) -> dict[str, bool]:
+        """Entries of a directory that may be modules, and whether each is a directory itself."""
+        listing = self._listings.get(directory)
+        if listing is None:
+            listing = {}
+            try:
+                with os.scandir(directory or ".") as entries:
+                    for entry in entries:
+                        if entry.name.endswith(".py"):
+                            if entry.is_file():
+                                listing[entry.name] = False
+                        elif entry.name.isidentifier() and entry.is_dir():
+                            listing[entry.name] = True
+            except OSError:
+                pass
+            self._listings[directory] = listing
+        return listing
+
+
+def roots_of(paths: Iterable[str | Path]) -> list[Path]:
+    """The source roots that make the given files importable.
+
+    A file's root is the parent of its topmost package; a directory given as such is a root, and so is its `src`.
+    """
+    roots: dict[Path, None] = {}
+    for path in map(Path, paths):
+        directory = path if path.is_dir() else path.parent
+        while (directory / "__init__.py").is_file() and directory != directory.parent:
+            directory = directory.parent
+        roots[directory] = None
+        if path.is_dir() and (path / "src").is_dir():
+            roots[path / "src"] = None
+    return list(roots)

@@ -1,0 +1,125 @@
+"""The whole program, on demand: a file is read when a question first needs it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from asynclint.catalog import Catalog, builtin_catalog
+from asynclint.project.blocking import Blocked, Blocking
+from asynclint.project.cache import FactsCache
+from asynclint.project.callgraph import CallGraph
+from asynclint.project.modules import ModuleMap, ProgramModule, decode
+from asynclint.project.resolve import Resolver, Values
+from asynclint.project.values import FunctionValue
+from asynclint.syntax import Call, Function, Module, SourceError, extract
+
+
+class Program:
+    """The modules below some source roots, and what can be asked about them.
+
+    Nothing of the program is imported or executed: it is read as text.
+    """
+
+    def __init__(
+        self, roots: Iterable[str | Path], *, cache: FactsCache | None = None, catalog: Catalog | None = None
+    ) -> None:
+        """Make a program of the modules below `roots`; nothing is read yet."""
+        self.catalog = catalog or builtin_catalog()
+        self._cache = cache
+        self._loaded: dict[str, ProgramModule | None] = {}
+        self._map = ModuleMap(roots)
+        self._resolver = Resolver(self._map, self._try_load, self.catalog)
+        self._graph = CallGraph(self._resolver, self._try_load, self.catalog)
+        self._blocking = Blocking(self._graph, self._try_load)
+        self._blocked: dict[str, list[Blocked]] = {}
+
+    def load(self, path: str | Path) -> ProgramModule:
+        """The module in a file.
+
+        Raises:
+            OSError: The file cannot be read, or is no regular file.
+            SourceError: It is not a Python module.
+        """
+        name = os.path.normpath(path)
+        module = self._loaded.get(name)
+        if module is None:
+            module = self._loaded[name] = ProgramModule(name, self._facts(read_source(name)))
+        return module
+
+    def load_source(self, path: str | Path, source: bytes, tree: ast.Module | None = None) -> ProgramModule:
+        """A module whose text the caller has: `path` says where it belongs.
+
+        Raises:
+            SourceError: It is not a Python module.
+        """
+        name = os.path.normpath(path)
+        facts = self._facts(source, tree)
+        module = self._loaded[name] = ProgramModule(name, facts, decode(source).split("\n"))
+        return module
+
+    def _facts(self, source: bytes, tree: ast.Module | None = None) -> Module:
+        if self._cache is None:
+            return extract(source, tree)
+        key = self._cache.key(source)
+        facts = self._cache.get(key)
+        if facts is None:
+            facts = extract(source, tree)
+            self._cache.put(key, facts)
+        return facts
+
+    def _try_load(self, path: str) -> ProgramModule | None:
+        if path not in self._loaded:
+            try:
+                self.load(path)
+            except (OSError, SourceError):
+                self._loaded[path] = None
+        return self._loaded[path]
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def resolve(self, module: ProgramModule, function: int, path: str) -> Values:
+        """What an access path in function number `function` may stand for; empty when that is not known."""
+        return self._resolver.resolve(module, function, path)
+
+    def binding(self, module: ProgramModule, function: int, value: str) -> Values:
+        """The same for a binding value, or an argument of a call."""
+        return self._resolver.binding(module, function, value)
+
+    def function(self, value: FunctionValue) -> Function:
+        """The facts of a function."""
+        module = self._try_load(value.path)
+        if module is None:
+            raise AssertionError("a function value comes from a module that was loaded")
+        return module.facts.functions[value.index]
+
+    def module_of(self, value: FunctionValue) -> ProgramModule:
+        """The module that a function is in."""
+        return self.load(value.path)
+
+    def targets(self, module: ProgramModule, function: int, call: Call) -> Values:
+        """What a call site calls."""
+        return self._resolver.resolve(module, function, call.target)
+
+    def blocked(self, module: ProgramModule) -> list[Blocked]:
+        """The blocking calls in the async code of a module, directly or through helpers."""
+        found = self._blocked.get(module.path)
+        if found is None:
+            found = self._blocked[module.path] = self._blocking.calls(module)
+        return found
+
+
+def read_source(path: str) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        OSError: It cannot be read, or is something else: a FIFO would never end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"not a regular file: {path}")
+        return file.read()

@@ -1,0 +1,133 @@
+"""What all blocking rules share: a direct rule and its twin through helper functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from asynclint.findings import Action, Finding, Fix, Safety, Severity
+from asynclint.project import Blocked, Program, ProgramModule
+from asynclint.rules.libraries import library_of
+from asynclint.rules.rule import Default, Rule
+
+_OFFLOAD = {
+    "asyncio": "asyncio.to_thread",
+    "anyio": "anyio.to_thread.run_sync",
+    "trio": "trio.to_thread.run_sync",
+}
+_TRANSITIVE_WHY = """
+The call is one or more helper functions away, so nothing at the call site shows that it blocks; the whole event loop
+stands still all the same. The report names every hop. A `# noqa` with the code at any hop silences all chains
+through it.
+"""
+
+
+def blocking_rules(
+    *,
+    category: str,
+    number: int,
+    name: str,
+    what: str,
+    why: str,
+    bad: tuple[str, ...],
+    good: tuple[str, ...],
+    bad_through_helpers: tuple[str, ...],
+    good_through_helpers: tuple[str, ...],
+    replacement: str = "",
+    default: Default = Default.ON,
+    references: tuple[str, ...] = (),
+) -> tuple[Rule, Rule]:
+    """Declare ASY1nn and ASY2nn of one category.
+
+    Args:
+        number: The last two digits of both codes.
+        what: Completes "blocking …" in the summaries: `HTTP request`.
+        replacement: Name of an async twin that every async library has (`sleep`); otherwise the fix is a worker thread.
+    """
+    fix_notes = (
+        f"The call is replaced by the `{replacement}` of the library that the file uses, and awaited."
+        if replacement
+        else "The call is moved to a worker thread by the library that the file uses: `asyncio.to_thread`, "
+        "`anyio.to_thread.run_sync` or `trio.to_thread.run_sync`."
+    )
+    direct = Rule(
+        code=f"ASY1{number:02}",
+        name=name,
+        summary=f"{what} in async code",
+        why=why,
+        bad=bad,
+        good=good,
+        check=partial(_direct, category, name, replacement),
+        default=default,
+        fix=Safety.SAFE,
+        fix_notes=fix_notes,
+        references=references,
+    )
+    transitive = Rule(
+        code=f"ASY2{number:02}",
+        name=name,
+        summary=f"{what} reached from async code through helper functions",
+        why=why.rstrip() + "\n" + _TRANSITIVE_WHY,
+        bad=bad_through_helpers,
+        good=good_through_helpers,
+        check=partial(_transitive, category, name),
+        default=default,
+        references=references,
+    )
+    return direct, transitive
+
+
+def _direct(
+    category: str, name: str, replacement: str, module: ProgramModule, program: Program
+) -> Iterator[Finding]:
+    for blocked in program.blocked(module):
+        if blocked.sink.category == category and len(blocked.chain) == 1:
+            message = f"`{blocked.sink.name}` blocks the event loop"
+            yield _finding(module, blocked, blocked.sink.direct_code, name, message, _fix(module, blocked, replacement))
+
+
+def _transitive(category: str, name: str, module: ProgramModule, program: Program) -> Iterator[Finding]:
+    for blocked in program.blocked(module):
+        if blocked.sink.category == category and len(blocked.chain) > 1:
+            # The function that is called is the one that the second hop is in.
+            through = f"`{blocked.chain[1].function}`" if len(blocked.chain) == 2 else _through(blocked)
+            message = f"{through} blocks the event loop with `{blocked.sink.name}`"
+            yield _finding(module, blocked, blocked.sink.transitive_code, name, message, None)
+
+
+def _through(blocked: Blocked) -> str:
+    first, *rest = (hop.function for hop in blocked.chain[1:])
+    return f"`{first}` (through {', '.join(f'`{function}`" for function in rest)})"
+
+
+def _finding(
+    module: ProgramModule, blocked: Blocked, code: str, name: str, message: str, fix: Fix | None
+) -> Finding:
+    call = blocked.call
+    return Finding(
+        code=code,
+        name=name,
+        severity=Severity.WARNING,
+        path=module.path,
+        line=call.line,
+        column=call.column + 1,
+        end_line=call.end_line,
+        end_column=call.end_column + 1,
+        function=module.facts.functions[blocked.function].qualname,
+        message=message,
+        help=blocked.sink.help,
+        sink=blocked.sink.name,
+        chain=blocked.chain,
+        fix=fix,
+    )
+
+
+def _fix(module: ProgramModule, blocked: Blocked, replacement: str) -> Fix | None:
+    """The edit for a direct call; none where `await` cannot stand, or a thread would only make an iterator."""
+    function = module.facts.functions[blocked.function]
+    if not function.is_async or blocked.call.implicit or blocked.call.lazy or blocked.sink.lazy:
+        return None
+    library = library_of(module)
+    if replacement:
+        return Fix(Safety.SAFE, Action.REPLACE_CALL, f"{library}.{replacement}")
+    return Fix(Safety.SAFE, Action.OFFLOAD_CALL, _OFFLOAD[library])
