@@ -51,6 +51,8 @@ class Action(StrEnum):
     """`time.sleep(x)` becomes `await TARGET(x)`."""
     OFFLOAD_CALL = "offload-call"
     """`f(x)` becomes `await TARGET(f, x)`: the call runs in a worker thread."""
+    OFFLOAD_BLOCK = "offload-block"
+    """`with f(x) as y: …` becomes a local function, run by `await TARGET(function)`. The finding spans `f(x)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Finding:
         function: Qualified name of the function the finding is in.
         sink: The blocking call at the end of the chain (`time.sleep`), or `""` for rules without one.
         chain: Every hop from the call in async code (first) to the sink (last); empty for rules without one.
+        preview: Likely, not proven: reported under `--preview` although the rule is on.
     """
 
     code: str
@@ -94,3 +97,4 @@ class Finding:
     sink: str = ""
     chain: tuple[Hop, ...] = ()
     fix: Fix | None = None
+    preview: bool = False

@@ -20,7 +20,7 @@ A file `NAME.toml` beside this module holds the entries of one category. Its tab
     offloads = ["to_thread"]            # members that run the function they are given, or decorate, off the loop
     callbacks = { call_soon = 0 }       # members that run their n-th argument on the loop
     spawns = ["create_task"]            # members that return a task which nothing else keeps alive
-    pure = ["sleep"]                    # async members without effects that another task could notice
+    pure = ["sleep"]                    # members without effects that another task could notice
     reads = ["get"]                     # async members that only read from outside, safe to run side by side
 """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from asynclint.catalog import Catalog, Sink
 from asynclint.project.modules import ProgramModule
 from asynclint.project.resolve import Resolver
-from asynclint.project.values import ClassValue, External, FunctionValue, Instance, Value
+from asynclint.project.values import ClassValue, Coroutine, External, FunctionValue, Instance, Value
 from asynclint.syntax import Call, Function
 
 Node = tuple[str, int]
@@ -16,6 +16,10 @@ Node = tuple[str, int]
 
 _ITERATES = ("for", "yield from")
 _CONTEXT_MANAGERS = ("contextmanager", "contextlib.contextmanager")
+_TRANSPARENT = frozenset(
+    ("abstractmethod", "cache", "cached_property", "classmethod", "final", "lru_cache", "override", "property", "staticmethod")
+)
+_AWAITABLES = ("Awaitable", "Coroutine", "Future", "Task")
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 
 
@@ -146,18 +150,38 @@ class CallGraph:
         if function.is_generator:
             is_manager = any(decorator in _CONTEXT_MANAGERS for decorator in function.decorators)
             return call.use == "with" if is_manager else call.use in _ITERATES
-        return all(self._keeps_thread(module, function, path, call) for path in function.decorators)
+        decorators = [d for d in function.decorators if d.removesuffix("()").rpartition(".")[2] not in _TRANSPARENT]
+        # Awaiting contradicts what was found, unless the function gives something to await: a decorator has made it
+        # async, or it is overridden by an async method in a subclass.
+        if call.use == "await" and (decorators or not self._gives_awaitable(module, value, function)):
+            return False
+        return all(self._keeps_thread(module, function, decorator) for decorator in decorators)
 
-    def _keeps_thread(self, module: ProgramModule, function: Function, decorator: str, call: Call) -> bool:
+    def _keeps_thread(self, module: ProgramModule, function: Function, decorator: str) -> bool:
         """Whether a decorated function still runs on the thread that calls it."""
-        values = self._resolver.resolve(module, function.parent, decorator.removesuffix("()"))
-        for value in values:
+        path = decorator.removesuffix("()")
+        for value in self._resolver.resolve(module, function.parent, path):
             if isinstance(value, External) and self._catalog.has("offloads", value.name):
                 return False
             if isinstance(value, FunctionValue) and self._gives_coroutine_function(value):
                 return False
-        # A decorator nobody knows, on something that is awaited: it has made it async.
-        return not (call.use == "await" and any(isinstance(value, External) for value in values))
+        # `@dispatch(async_twin)` calls the twin where a loop is running.
+        calls = [call for call in module.facts.functions[function.parent].calls if call.target == path]
+        given = [argument for call in calls if call.end_line < function.line for argument in call.arguments][-1:]
+        twins = [value for argument in given for value in self._resolver.binding(module, function.parent, argument)]
+        return not any(self._is_async(twin) for twin in twins)
+
+    def _gives_awaitable(self, module: ProgramModule, value: FunctionValue, function: Function) -> bool:
+        if any(kind in function.annotation for kind in _AWAITABLES):
+            return True
+        results = [v for path in function.returns for v in self._resolver.binding(module, value.index, path)]
+        return any(isinstance(result, Coroutine) for result in results)
+
+    def _is_async(self, value: Value) -> bool:
+        if not isinstance(value, FunctionValue):
+            return False
+        module = self._load(value.path)
+        return module is not None and module.facts.functions[value.index].is_async
 
     def _gives_coroutine_function(self, decorator: FunctionValue, depth: int = 3) -> bool:
         """Whether a decorator of the program returns an async function, or a decorator that does."""
@@ -166,10 +190,9 @@ class CallGraph:
             return False
         for path in module.facts.functions[decorator.index].returns:
             for value in self._resolver.binding(module, decorator.index, path):
-                if isinstance(value, FunctionValue):
-                    inner = self._load(value.path)
-                    if inner is not None and inner.facts.functions[value.index].is_async:
-                        return True
-                    if value != decorator and self._gives_coroutine_function(value, depth - 1):
+                if self._is_async(value):
+                    return True
+                if isinstance(value, FunctionValue) and value != decorator:
+                    if self._gives_coroutine_function(value, depth - 1):
                         return True
         return False

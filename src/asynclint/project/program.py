@@ -12,6 +12,7 @@ from asynclint.catalog import Catalog, builtin_catalog
 from asynclint.project.blocking import Blocked, Blocking
 from asynclint.project.cache import FactsCache
 from asynclint.project.callgraph import CallGraph
+from asynclint.project.effects import Effect, Effects
 from asynclint.project.modules import ModuleMap, ProgramModule, decode
 from asynclint.project.resolve import Resolver, Values
 from asynclint.project.values import FunctionValue
@@ -35,6 +36,7 @@ class Program:
         self._resolver = Resolver(self._map, self._try_load, self.catalog)
         self._graph = CallGraph(self._resolver, self._try_load, self.catalog)
         self._blocking = Blocking(self._graph, self._try_load)
+        self._effects = Effects(self._resolver, self._try_load, self.catalog)
         self._blocked: dict[str, list[Blocked]] = {}
 
     def load(self, path: str | Path) -> ProgramModule:
@@ -96,13 +98,13 @@ class Program:
             raise AssertionError("a function value comes from a module that was loaded")
         return module.facts.functions[value.index]
 
-    def module_of(self, value: FunctionValue) -> ProgramModule:
-        """The module that a function is in."""
-        return self.load(value.path)
-
     def targets(self, module: ProgramModule, function: int, call: Call) -> Values:
         """What a call site calls."""
         return self._resolver.resolve(module, function, call.target)
+
+    def effect(self, module: ProgramModule, function: int, call: Call) -> Effect:
+        """What others could notice of a call, and of all that it runs."""
+        return self._effects.of_call(module, function, call)
 
     def blocked(self, module: ProgramModule) -> list[Blocked]:
         """The blocking calls in the async code of a module, directly or through helpers."""

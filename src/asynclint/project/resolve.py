@@ -35,6 +35,7 @@ class Resolver:
         self._load = load
         self._catalog = catalog
         self._known: dict[tuple[str, int, str], Values] = {}
+        self._members: dict[tuple[str, str], Values] = {}
         self._names: dict[tuple[str, int], dict[str, list[int]]] = {}
         self._orders: dict[ClassValue, list[Value]] = {}
         self._depth = 0
@@ -43,16 +44,19 @@ class Resolver:
 
     def resolve(self, module: ProgramModule, function: int, path: str) -> Values:
         """What `path`, read in function number `function` of `module`, may stand for."""
-        if not path:
-            return ()
-        key = (module.path, function, path)
+        return self._remembered(module, function, path, self._follow) if path else ()
+
+    def _remembered(
+        self, module: ProgramModule, function: int, question: str, answer: Callable[[ProgramModule, int, str], Values]
+    ) -> Values:
+        key = (module.path, function, question)
         known = self._known.get(key)
         if known is None:
             if self._depth > _DEPTH:
                 return ()
-            self._known[key] = ()  # a path that depends on itself
+            self._known[key] = ()  # a question that depends on itself
             self._depth += 1
-            known = self._known[key] = self._follow(module, function, path)
+            known = self._known[key] = answer(module, function, question)
             self._depth -= 1
         return known
 
@@ -100,8 +104,14 @@ class Resolver:
         return ()
 
     def _bindings(self, module: ProgramModule, function: int, ids: Iterable[int]) -> Values:
-        bindings = module.facts.functions[function].bindings
-        return _distinct(value for index in ids for value in self.binding(module, function, bindings[index][1]))
+        facts = module.facts.functions[function]
+        found: list[Value] = []
+        for index in ids:
+            value = facts.bindings[index][1]
+            # A parameter's annotation is evaluated outside the function: `def f(client: client.Client)`.
+            scope = facts.parent if index < len(facts.parameters) and not value.startswith(": self ") else function
+            found += self.binding(module, scope, value)
+        return _distinct(found)
 
     def binding(self, module: ProgramModule, function: int, value: str) -> Values:
         """What a binding value stands for."""
@@ -118,7 +128,7 @@ class Resolver:
             case ":" if rest.startswith("self "):
                 return (Instance(ClassValue(module.path, int(rest[5:]))),)
             case ":":
-                return self.annotated(module, function, rest)
+                return self._remembered(module, function, value, lambda *_: self.annotated(module, function, rest))
             case _:
                 return ()
 
@@ -196,6 +206,14 @@ class Resolver:
                 return ()
 
     def _member(self, location: str, name: str) -> Values:
+        """Attribute `name` of a module: what the module binds, or a submodule."""
+        known = self._members.get((location, name))
+        if known is None:
+            self._members[location, name] = ()  # modules that import a name from each other
+            known = self._members[location, name] = self._find_member(location, name)
+        return known
+
+    def _find_member(self, location: str, name: str) -> Values:
         module = self._load(location) if location.endswith(".py") else None
         if module is not None and (values := self._global(module, name)):
             return values
@@ -208,19 +226,16 @@ class Resolver:
             order = order[order.index(after) + 1 :]
         for owner in order:
             if isinstance(owner, ClassValue):
-                attributes = self._class(owner).attributes.get(name)
-                if attributes is not None:
-                    return self._bound(owner, attributes, receiver)
+                module, fact = self._class(owner)
+                if (attributes := fact.attributes.get(name)) is not None:
+                    return self._bound(module, attributes, receiver)
             elif isinstance(owner, External):
                 inherited = self._catalog.canonical(f"{owner.name}.{name}")
                 if self._catalog.knows(inherited):
                     return (External(inherited),)
         return ()
 
-    def _bound(self, owner: ClassValue, attributes: list[tuple[int, str]], receiver: ClassValue) -> Values:
-        module = self._load(owner.path)
-        if module is None:
-            return ()
+    def _bound(self, module: ProgramModule, attributes: list[tuple[int, str]], receiver: ClassValue) -> Values:
         results: list[Value] = []
         for function, binding in attributes:
             for value in self.binding(module, function, binding):
@@ -279,11 +294,11 @@ class Resolver:
 
     # -- classes ---------------------------------------------------------------------------------------------------
 
-    def _class(self, value: ClassValue) -> Class:
+    def _class(self, value: ClassValue) -> tuple[ProgramModule, Class]:
         module = self._load(value.path)
         if module is None:
             raise AssertionError("a class value comes from a module that was loaded")
-        return module.facts.classes[value.index]
+        return module, module.facts.classes[value.index]
 
     def resolution_order(self, cls: ClassValue) -> list[Value]:
         """The class and its bases, nearest first; bases outside the program are `External`, unknown ones left out."""
@@ -291,9 +306,8 @@ class Resolver:
         if order is None:
             self._orders[cls] = [cls]  # a class that inherits from itself
             order = [cls]
-            module = self._load(cls.path)
-            fact = self._class(cls)
-            for path in fact.bases if module is not None else ():
+            module, fact = self._class(cls)
+            for path in fact.bases:
                 for base in self.resolve(module, fact.scope, path):
                     ancestors = self.resolution_order(base) if isinstance(base, ClassValue) else [base]
                     order.extend(ancestor for ancestor in ancestors if ancestor not in order)

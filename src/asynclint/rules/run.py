@@ -9,12 +9,17 @@ from asynclint.project import Program, ProgramModule
 from asynclint.rules.rule import Rule
 
 
-def check(module: ProgramModule, program: Program, rules: Iterable[Rule]) -> list[Finding]:
+def check(
+    module: ProgramModule, program: Program, rules: Iterable[Rule], *, preview: bool = False
+) -> list[Finding]:
     """What the rules find in a module, in order of place.
+
+    Args:
+        preview: Report what is likely as well as what is proven.
 
     `# noqa` on the finding's own lines is left to the caller (flake8 has its own way); on other hops it is honoured.
     """
-    findings = {finding for rule in rules for finding in rule.check(module, program)}
+    findings = {finding for rule in rules for finding in rule.check(module, program) if preview or not finding.preview}
     return sorted(findings, key=lambda f: (f.line, f.column, f.code, f.sink, f.message))
 
 

@@ -170,9 +170,10 @@ class ExpressionWalker:
         return ""
 
     def _binop(self, node: ast.BinOp, use: str) -> str:
-        self.path(node.left)
+        left = self.path(node.left)
         self.path(node.right)
-        return ""
+        # Paths are joined by `/`; no other operator gives anything that blocks.
+        return f"{left}.__truediv__()" if left and isinstance(node.op, ast.Div) else ""
 
     def _elements(self, node: ast.List | ast.Tuple | ast.Set, use: str) -> str:
         for element in node.elts:
@@ -184,6 +185,8 @@ class ExpressionWalker:
         env, lazy = scope.env, scope.lazy
         scope.env = dict(env)
         for generator in node.generators:
+            if generator.is_async and scope.statement is not None:
+                scope.statement.awaits += 1
             source = self.path(generator.iter, "async for" if generator.is_async else "for")
             self._bind_loop_variable(generator.target, item_of(source, is_async=bool(generator.is_async)))
             # Only the first iterable of a generator expression is evaluated at once.

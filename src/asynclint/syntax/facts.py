@@ -67,7 +67,8 @@ class Statement:
         stores: Names and access paths it writes.
         first_call, last_call: Its own calls are `function.calls[first_call:last_call]`, in the order they are made.
         awaits: How many `await` expressions it has of its own.
-        value: Access path of the value (of `return`, `raise`, `assign`, `expr`), or the caught types of a handler, joined by `|`.
+        value: Access path of the value (of `return`, `raise`, `assign`, `expr`), or the caught types of a handler, joined by `|`; a bare `except:` catches
+            `BaseException`.
         blocks: `(label, statements)` with labels `body`, `else`, `handlers`, `finally`, `case`.
     """
 
@@ -174,7 +175,7 @@ class Module:
         ]
 
     @classmethod
-    def from_json(cls, data: list[Any]) -> Module:
+    def from_json(cls, data: Any) -> Module:
         """The inverse of `to_json`.
 
         Raises:
@@ -184,11 +185,11 @@ class Module:
         module = cls(exports=exports, stars=stars, imports=imports, noqa=dict(noqa))
         for *head, bindings, calls, unread, writes, reads, outline in functions:
             pairs = [(name, value) for name, value in bindings]
-            calls = [Call(*call) for call in calls]
-            module.functions.append(Function(*head, pairs, calls, unread, writes, reads, _statements(outline)))
+            sites = [Call(*call) for call in calls]
+            module.functions.append(Function(*[*head, pairs, sites, unread, writes, reads, _statements(outline)]))
         for *head, attributes in classes:
             pairs_of = {name: [(index, value) for index, value in values] for name, values in attributes.items()}
-            module.classes.append(Class(*head, pairs_of))
+            module.classes.append(Class(*[*head, pairs_of]))
         return module
 
 
@@ -200,5 +201,5 @@ def _outline(statements: list[Statement]) -> list[Any]:
     return [[*_flat(s)[:-1], [[label, _outline(block)] for label, block in s.blocks]] for s in statements]
 
 
-def _statements(data: list[Any]) -> list[Statement]:
-    return [Statement(*head, [(label, _statements(block)) for label, block in blocks]) for *head, blocks in data]
+def _statements(data: Any) -> list[Statement]:
+    return [Statement(*[*head, [(label, _statements(block)) for label, block in blocks]]) for *head, blocks in data]

@@ -306,7 +306,7 @@ class StatementWalker(ExpressionWalker):
     def _excepthandler(self, node: ast.ExceptHandler) -> None:
         kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type] if node.type else []
         caught = [self.path(kind) for kind in kinds]
-        self._value("|".join(caught))
+        self._value("|".join(caught) if node.type else "BaseException")
         if node.name:
             self._bind_name(node.name, [f"{caught[0]}()" if len(caught) == 1 and caught[0] else ""])
         if not self._body("body", node.body):

@@ -96,8 +96,8 @@ def _transitive(category: str, name: str, module: ProgramModule, program: Progra
 
 
 def _through(blocked: Blocked) -> str:
-    first, *rest = (hop.function for hop in blocked.chain[1:])
-    return f"`{first}` (through {', '.join(f'`{function}`" for function in rest)})"
+    first, *rest = (f"`{hop.function}`" for hop in blocked.chain[1:])
+    return f"{first} (through {', '.join(rest)})"
 
 
 def _finding(

@@ -1,0 +1,1 @@
+"""ASY5xx: cancellation, timeouts, exceptions."""

@@ -1,0 +1,1 @@
+"""ASY3xx: concurrency lost, or without bound."""

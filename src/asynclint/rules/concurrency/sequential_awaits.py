@@ -1,0 +1,137 @@
+"""ASY301: awaits one after the other that need not wait for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from asynclint.findings import Finding, Severity
+from asynclint.project import Effect, Program, ProgramModule
+from asynclint.project.values import FunctionValue
+from asynclint.rules.outline import blocks_in
+from asynclint.rules.rule import Rule
+from asynclint.syntax import Call, Statement
+
+
+def _check(module: ProgramModule, program: Program) -> Iterator[Finding]:
+    for index, function in enumerate(module.facts.functions):
+        for block in blocks_in(function.outline):
+            for run in _runs(module, program, index, block):
+                first, last = run[0][0], run[-1][0]
+                names = ", ".join(dict.fromkeys(f"`{_plain(call.target)}`" for _, call in run))
+                yield Finding(
+                    code="ASY301",
+                    name="sequential-awaits",
+                    severity=Severity.WARNING,
+                    path=module.path,
+                    line=first.line,
+                    column=first.column + 1,
+                    end_line=last.end_line,
+                    end_column=last.end_column + 1,
+                    function=function.qualname,
+                    message=f"{len(run)} independent awaits of {names} run one after the other",
+                    help="run them side by side: `asyncio.gather`, a task group, or `asynckit.gather`",
+                    preview=any(program.effect(module, index, call) is not Effect.NONE for _, call in run),
+                )
+
+
+def _runs(
+    module: ProgramModule, program: Program, index: int, block: list[Statement]
+) -> Iterator[list[tuple[Statement, Call]]]:
+    """Longest runs of two or more neighbouring statements that await independent calls."""
+    run: list[tuple[Statement, Call]] = []
+    stored: set[str] = set()
+    for statement in block:
+        call = _awaited_call(module, program, index, statement)
+        if call is not None and stored.isdisjoint((*statement.loads, *statement.stores)):
+            run.append((statement, call))
+            stored.update(statement.stores)
+            continue
+        if len(run) > 1:
+            yield run
+        run = [(statement, call)] if call is not None else []
+        stored = set(statement.stores)
+    if len(run) > 1:
+        yield run
+
+
+def _awaited_call(module: ProgramModule, program: Program, index: int, statement: Statement) -> Call | None:
+    """The one call of `await f(…)` or `x = await f(…)`, where `f` gives a value and has no effect that matters."""
+    if statement.kind not in ("expr", "assign", "annassign") or statement.awaits != 1:
+        return None
+    calls = module.facts.functions[index].calls[statement.first_call : statement.last_call]
+    if len(calls) != 1 or calls[0].use != "await" or any("." in stored for stored in statement.stores):
+        return None
+    call = calls[0]
+    values = program.targets(module, index, call)
+    # A function that gives nothing back is awaited for what it does, a pause for instance: its place matters.
+    for value in values:
+        if not isinstance(value, FunctionValue) or not program.function(value).returns:
+            return None
+        if not any(inner.use.startswith(("await", "async")) for inner in program.function(value).calls):
+            return None
+    return call if values and program.effect(module, index, call) < Effect.UNKNOWN else None
+
+
+def _plain(path: str) -> str:
+    """An access path without its binding numbers."""
+    root, at, rest = path.partition("@")
+    return root + rest.lstrip("0123456789,") if at else path
+
+
+RULES = (
+    Rule(
+        code="ASY301",
+        name="sequential-awaits",
+        summary="Two or more awaits in a row that do not depend on each other",
+        why="""
+Each `await` in a row waits for the one before it to end, so the time of all adds up; run side by side they take as long
+as the slowest. The rule reports awaits of functions whose effects it can see: none of them writes anything that
+another could read, and none uses another's result. Where the callees also read from the network it reports under
+`--preview` only, since a server may mind the order.
+""",
+        bad=(
+            """
+import asyncio
+
+
+async def fetch(source, delay):
+    await asyncio.sleep(delay)
+    return f"data of {source}"
+
+
+async def main():
+    first = await fetch("A", 1)
+    second = await fetch("B", 2)
+    return first, second
+""",
+        ),
+        good=(
+            """
+import asyncio
+
+
+async def fetch(source, delay):
+    await asyncio.sleep(delay)
+    return f"data of {source}"
+
+
+async def main():
+    return await asyncio.gather(fetch("A", 1), fetch("B", 2))
+""",
+            """
+import asyncio
+
+
+async def fetch(source, delay):
+    await asyncio.sleep(delay)
+    return f"data of {source}"
+
+
+async def main():
+    first = await fetch("A", 1)
+    return await fetch(first, 2)
+""",
+        ),
+        check=_check,
+    ),
+)

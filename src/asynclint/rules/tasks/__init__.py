@@ -1,0 +1,1 @@
+"""ASY4xx: the lifetime of tasks."""
