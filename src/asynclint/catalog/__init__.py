@@ -59,6 +59,11 @@ class Sink:
     follows: bool = False
 
     @property
+    def public_name(self) -> str:
+        """The name as code writes it: `open`, not `builtins.open`."""
+        return self.name.removeprefix("builtins.")
+
+    @property
     def direct_code(self) -> str:
         """The code of this sink called directly in async code."""
         return f"ASY1{self.number:02}"
@@ -106,13 +111,13 @@ class Catalog:
                     unless=api.get("unless", {}).get(member, ""),
                     follows=api.get("follows", False),
                 )
-            self.returns.update((f"{owner}.{member}", kind) for member, kind in api.get("returns", {}).items())
-            self.callbacks.update((f"{owner}.{member}", index) for member, index in api.get("callbacks", {}).items())
+            self.returns.update({f"{owner}.{member}": kind for member, kind in api.get("returns", {}).items()})
+            self.callbacks.update({f"{owner}.{member}": index for member, index in api.get("callbacks", {}).items()})
             for role in _MEMBER_LISTS:
                 self.members[role].update(f"{owner}.{member}" for member in api.get(role, ()))
 
     def canonical(self, name: str) -> str:
-        """The name that entries use for `name`: aliases replaced, inherited members named by the class that has them."""
+        """The name that entries use for `name`: aliases replaced, inherited members named by their class."""
         found = self._found.get(name)
         if found is None:
             found = self._found[name] = self._search(self._unaliased(name))

@@ -35,7 +35,9 @@ class FactsCache:
                 ignore.write_text("*\n", encoding="utf-8")
             self._connection = sqlite3.connect(directory / "facts.sqlite", timeout=1, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
+            )
 
     @staticmethod
     def key(source: bytes) -> str:

@@ -17,7 +17,17 @@ Node = tuple[str, int]
 _ITERATES = ("for", "yield from")
 _CONTEXT_MANAGERS = ("contextmanager", "contextlib.contextmanager")
 _TRANSPARENT = frozenset(
-    ("abstractmethod", "cache", "cached_property", "classmethod", "final", "lru_cache", "override", "property", "staticmethod")
+    (
+        "abstractmethod",
+        "cache",
+        "cached_property",
+        "classmethod",
+        "final",
+        "lru_cache",
+        "override",
+        "property",
+        "staticmethod",
+    )
 )
 _AWAITABLES = ("Awaitable", "Coroutine", "Future", "Task")
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
@@ -66,7 +76,11 @@ class CallGraph:
         if call.target.rpartition(".")[2] not in self._callback_names:
             return
         for value in self._resolver.resolve(module, function, call.target):
-            position = self._catalog.callbacks.get(self._catalog.canonical(value.name)) if isinstance(value, External) else None
+            position = (
+                self._catalog.callbacks.get(self._catalog.canonical(value.name))
+                if isinstance(value, External)
+                else None
+            )
             if position is not None and position < len(call.arguments):
                 for handed in self._resolver.binding(module, function, call.arguments[position]):
                     if isinstance(handed, FunctionValue) and handed.path == module.path:
@@ -192,7 +206,8 @@ class CallGraph:
             for value in self._resolver.binding(module, decorator.index, path):
                 if self._is_async(value):
                     return True
-                if isinstance(value, FunctionValue) and value != decorator:
-                    if self._gives_coroutine_function(value, depth - 1):
-                        return True
+                if not isinstance(value, FunctionValue) or value == decorator:
+                    continue
+                if self._gives_coroutine_function(value, depth - 1):
+                    return True
         return False

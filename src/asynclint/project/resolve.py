@@ -98,9 +98,10 @@ class Resolver:
         if ids is not None:
             return self._bindings(module, 0, ids)
         for star in module.facts.stars:
-            if values := self._imported(module, f"from {star} import {name}"):
-                if not all(isinstance(value, External) for value in values):
-                    return values
+            values = self._imported(module, f"from {star} import {name}")
+            # An external module is not read, so nobody knows whether it has the name.
+            if values and not all(isinstance(value, External) for value in values):
+                return values
         return ()
 
     def _bindings(self, module: ProgramModule, function: int, ids: Iterable[int]) -> Values:
@@ -162,7 +163,9 @@ class Resolver:
     def annotated(self, module: ProgramModule, function: int, annotation: str) -> Values:
         """Instances of the annotated types."""
         return _distinct(
-            value for alternative in _alternatives(annotation) for value in self._instances(module, function, alternative)
+            value
+            for alternative in _alternatives(annotation)
+            for value in self._instances(module, function, alternative)
         )
 
     def _instances(self, module: ProgramModule, function: int, annotation: str) -> Iterator[Value]:

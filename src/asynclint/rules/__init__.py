@@ -28,7 +28,8 @@ def find(code_or_name: str) -> tuple[Rule, ...]:
 
 def page(rule: Rule) -> str:
     """A rule's page in Markdown: what `explain` prints and the documentation shows."""
-    facts = f"Code `{rule.code}` · default: {rule.default} · fix: {rule.fix} · {', '.join(rule.back_ends)} · since {rule.since}"
+    applies = ", ".join(rule.back_ends)
+    facts = f"Code `{rule.code}` · default: {rule.default} · fix: {rule.fix} · {applies} · since {rule.since}"
     sections = [f"# {rule.name} ({rule.code})", rule.summary, facts, "## Why", rule.why.strip()]
     for title, examples in (("Bad", rule.bad), ("Good", rule.good)):
         fences = "\n\n".join(f"```python\n{example.strip()}\n```" for example in examples)

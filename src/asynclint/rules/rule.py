@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from asynclint.findings import Finding, Safety, Severity
+from asynclint.findings import Finding, Fix, Hop, Safety, Severity
 from asynclint.project import Program, ProgramModule
+from asynclint.syntax import Call, Statement
 
-Check = Callable[[ProgramModule, Program], Iterable[Finding]]
+Check = Callable[["Rule", ProgramModule, Program], Iterable[Finding]]
+"""Finds what a rule is about in one module, and says it by the rule's `finding`."""
 
 
 class Default(StrEnum):
@@ -51,3 +53,49 @@ class Rule:
     back_ends: tuple[str, ...] = ("asyncio", "anyio", "trio")
     since: str = "0.1.0"
     references: tuple[str, ...] = ()
+
+    def finding(
+        self,
+        module: ProgramModule,
+        function: int,
+        place: Call | Statement,
+        message: str,
+        help_: str,
+        *,
+        last: Statement | None = None,
+        sink: str = "",
+        chain: tuple[Hop, ...] = (),
+        fix: Fix | None = None,
+        preview: bool = False,
+    ) -> Finding:
+        """A finding of this rule.
+
+        Args:
+            function: Index of the function it is in.
+            place: What it is about; a compound statement is marked by its keyword alone.
+            last: The end of a run of statements that begins at `place`.
+            message: What is wrong, names in backticks, no final full stop.
+            help_: The cure.
+        """
+        end = last or place
+        end_line, end_column = end.end_line, end.end_column
+        if isinstance(place, Statement) and place.blocks:
+            text = module.line(place.line)[place.column :]
+            end_line, end_column = place.line, place.column + len(text.split(":")[0].split(" ")[0])
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=self.severity,
+            path=module.path,
+            line=place.line,
+            column=place.column + 1,
+            end_line=end_line,
+            end_column=end_column + 1,
+            function=module.facts.functions[function].qualname,
+            message=message,
+            help=help_,
+            sink=sink,
+            chain=chain,
+            fix=fix,
+            preview=preview,
+        )

@@ -9,9 +9,7 @@ from asynclint.project import Program, ProgramModule
 from asynclint.rules.rule import Rule
 
 
-def check(
-    module: ProgramModule, program: Program, rules: Iterable[Rule], *, preview: bool = False
-) -> list[Finding]:
+def check(module: ProgramModule, program: Program, rules: Iterable[Rule], *, preview: bool = False) -> list[Finding]:
     """What the rules find in a module, in order of place.
 
     Args:
@@ -19,7 +17,9 @@ def check(
 
     `# noqa` on the finding's own lines is left to the caller (flake8 has its own way); on other hops it is honoured.
     """
-    findings = {finding for rule in rules for finding in rule.check(module, program) if preview or not finding.preview}
+    findings = {
+        finding for rule in rules for finding in rule.check(rule, module, program) if preview or not finding.preview
+    }
     return sorted(findings, key=lambda f: (f.line, f.column, f.code, f.sink, f.message))
 
 

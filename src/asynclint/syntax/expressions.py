@@ -8,7 +8,9 @@ from collections.abc import Callable
 from asynclint.syntax.facts import Call, Function, Module
 from asynclint.syntax.scope import Scope
 
-_CONSUMERS = frozenset(("all", "any", "dict", "frozenset", "list", "max", "min", "next", "set", "sorted", "sum", "tuple"))
+_CONSUMERS = frozenset(
+    ("all", "any", "dict", "frozenset", "list", "max", "min", "next", "set", "sorted", "sum", "tuple")
+)
 _ITEM = ".__iter__().__next__()"
 _AWAITED = ".__await__()"
 _ASYNC_ITEM = ".__aiter__().__anext__()" + _AWAITED

@@ -67,8 +67,8 @@ class Statement:
         stores: Names and access paths it writes.
         first_call, last_call: Its own calls are `function.calls[first_call:last_call]`, in the order they are made.
         awaits: How many `await` expressions it has of its own.
-        value: Access path of the value (of `return`, `raise`, `assign`, `expr`), or the caught types of a handler, joined by `|`; a bare `except:` catches
-            `BaseException`.
+        value: Access path of the value (of `return`, `raise`, `assign`, `expr`), or the types a handler catches, joined
+            by `|`; a bare `except:` catches `BaseException`.
         blocks: `(label, statements)` with labels `body`, `else`, `handlers`, `finally`, `case`.
     """
 
@@ -132,7 +132,7 @@ class Class:
     Attributes:
         scope: Index of the function whose code defines it.
         bases: Access paths.
-        attributes: Name to `(function index, binding value)` pairs: methods, class variables, annotations, `self.x = …`.
+        attributes: Name to `(function index, binding value)` pairs: methods, class variables, `self.x = …`.
     """
 
     name: str
@@ -166,7 +166,18 @@ class Module:
     def to_json(self) -> list[Any]:
         """The facts as nested lists, for `json.dumps`."""
         return [
-            [[*_flat(f)[:-6], f.bindings, [_flat(c) for c in f.calls], f.unread, f.writes, f.reads, _outline(f.outline)] for f in self.functions],
+            [
+                [
+                    *_flat(f)[:-6],
+                    f.bindings,
+                    [_flat(c) for c in f.calls],
+                    f.unread,
+                    f.writes,
+                    f.reads,
+                    _outline(f.outline),
+                ]
+                for f in self.functions
+            ],
             [_flat(c) for c in self.classes],
             self.exports,
             self.stars,

@@ -13,7 +13,7 @@ Env = dict[str, str]
 class Scope:
     """A function (or the module) being walked.
 
-    Class bodies run in the enclosing function, so they share its scope, with `owner` and `env` set aside for their time.
+    Class bodies run in the enclosing function, so they share its scope, with `owner` and `env` set aside.
 
     Attributes:
         env: The reaching bindings; replaced, never shared, when control flow forks.

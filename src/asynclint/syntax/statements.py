@@ -105,7 +105,11 @@ class StatementWalker(ExpressionWalker):
         values = self.values(node.value, use)
         self._value(values[0])
         for target in node.targets:
-            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple) and len(target.elts) == len(node.value.elts):
+            if (
+                isinstance(target, ast.Tuple)
+                and isinstance(node.value, ast.Tuple)
+                and len(target.elts) == len(node.value.elts)
+            ):
                 for element, value in zip(target.elts, node.value.elts, strict=True):
                     self.bind_target(element, [self._quietly(value)])
             else:
@@ -209,7 +213,9 @@ class StatementWalker(ExpressionWalker):
     def _narrow(self, test: ast.expr) -> None:
         """`isinstance(x, T)` holds from here on."""
         match test:
-            case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kind]) if not isinstance(kind, ast.Tuple):
+            case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kind]) if not isinstance(
+                kind, ast.Tuple
+            ):
                 if declared := annotation(kind):
                     self.scope.bind(name, [f": {declared}"])
             case ast.BoolOp(op=ast.And(), values=parts):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from asynclint.findings import Action, Finding, Fix, Safety, Severity
+from asynclint.findings import Action, Finding, Fix, Safety
 from asynclint.project import Blocked, Program, ProgramModule
 from asynclint.rules.libraries import library_of
 from asynclint.rules.rule import Default, Rule
@@ -57,7 +57,7 @@ def blocking_rules(
         why=why,
         bad=bad,
         good=good,
-        check=partial(_direct, category, name, replacement),
+        check=partial(_direct, category, replacement),
         default=default,
         fix=Safety.SAFE,
         fix_notes=fix_notes,
@@ -70,53 +70,38 @@ def blocking_rules(
         why=why.rstrip() + "\n" + _TRANSITIVE_WHY,
         bad=bad_through_helpers,
         good=good_through_helpers,
-        check=partial(_transitive, category, name),
+        check=partial(_transitive, category),
         default=default,
         references=references,
     )
     return direct, transitive
 
 
-def _direct(
-    category: str, name: str, replacement: str, module: ProgramModule, program: Program
-) -> Iterator[Finding]:
+def _direct(category: str, replacement: str, rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for blocked in program.blocked(module):
         if blocked.sink.category == category and len(blocked.chain) == 1:
-            message = f"`{blocked.sink.name}` blocks the event loop"
-            yield _finding(module, blocked, blocked.sink.direct_code, name, message, _fix(module, blocked, replacement))
+            message = f"`{blocked.sink.public_name}` blocks the event loop"
+            yield _finding(rule, module, blocked, message, _fix(module, blocked, replacement))
 
 
-def _transitive(category: str, name: str, module: ProgramModule, program: Program) -> Iterator[Finding]:
+def _transitive(category: str, rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for blocked in program.blocked(module):
         if blocked.sink.category == category and len(blocked.chain) > 1:
-            # The function that is called is the one that the second hop is in.
-            through = f"`{blocked.chain[1].function}`" if len(blocked.chain) == 2 else _through(blocked)
-            message = f"{through} blocks the event loop with `{blocked.sink.name}`"
-            yield _finding(module, blocked, blocked.sink.transitive_code, name, message, None)
+            first, *rest = (f"`{hop.function}`" for hop in blocked.chain[1:])
+            through = f" (through {', '.join(rest)})" if rest else ""
+            message = f"{first}{through} blocks the event loop with `{blocked.sink.public_name}`"
+            yield _finding(rule, module, blocked, message, None)
 
 
-def _through(blocked: Blocked) -> str:
-    first, *rest = (f"`{hop.function}`" for hop in blocked.chain[1:])
-    return f"{first} (through {', '.join(rest)})"
-
-
-def _finding(
-    module: ProgramModule, blocked: Blocked, code: str, name: str, message: str, fix: Fix | None
-) -> Finding:
-    call = blocked.call
-    return Finding(
-        code=code,
-        name=name,
-        severity=Severity.WARNING,
-        path=module.path,
-        line=call.line,
-        column=call.column + 1,
-        end_line=call.end_line,
-        end_column=call.end_column + 1,
-        function=module.facts.functions[blocked.function].qualname,
-        message=message,
-        help=blocked.sink.help,
-        sink=blocked.sink.name,
+def _finding(rule: Rule, module: ProgramModule, blocked: Blocked, message: str, fix: Fix | None) -> Finding:
+    sink = blocked.sink
+    return rule.finding(
+        module,
+        blocked.function,
+        blocked.call,
+        message,
+        sink.help,
+        sink=sink.public_name,
         chain=blocked.chain,
         fix=fix,
     )

@@ -4,34 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from asynclint.findings import Finding, Severity
+from asynclint.findings import Finding
 from asynclint.project import Effect, Program, ProgramModule
 from asynclint.project.values import FunctionValue
 from asynclint.rules.outline import blocks_in
 from asynclint.rules.rule import Rule
 from asynclint.syntax import Call, Statement
 
+_HELP = "run them side by side: `asyncio.gather`, a task group, or `asynckit.gather`"
 
-def _check(module: ProgramModule, program: Program) -> Iterator[Finding]:
+
+def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for index, function in enumerate(module.facts.functions):
         for block in blocks_in(function.outline):
             for run in _runs(module, program, index, block):
                 first, last = run[0][0], run[-1][0]
                 names = ", ".join(dict.fromkeys(f"`{_plain(call.target)}`" for _, call in run))
-                yield Finding(
-                    code="ASY301",
-                    name="sequential-awaits",
-                    severity=Severity.WARNING,
-                    path=module.path,
-                    line=first.line,
-                    column=first.column + 1,
-                    end_line=last.end_line,
-                    end_column=last.end_column + 1,
-                    function=function.qualname,
-                    message=f"{len(run)} independent awaits of {names} run one after the other",
-                    help="run them side by side: `asyncio.gather`, a task group, or `asynckit.gather`",
-                    preview=any(program.effect(module, index, call) is not Effect.NONE for _, call in run),
-                )
+                message = f"{len(run)} independent awaits of {names} run one after the other"
+                likely = any(program.effect(module, index, call) is not Effect.NONE for _, call in run)
+                yield rule.finding(module, index, first, message, _HELP, last=last, preview=likely)
 
 
 def _runs(

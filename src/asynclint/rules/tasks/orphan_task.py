@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from asynclint.findings import Finding, Severity
+from asynclint.findings import Finding
 from asynclint.project import Program, ProgramModule
 from asynclint.project.values import External, FunctionValue, Value
 from asynclint.rules.rule import Rule
 
+_HELP = "keep the task and await it, or start it in a task group (`asyncio.TaskGroup`, `asynckit.open_scope`)"
 
-def _check(module: ProgramModule, program: Program) -> Iterator[Finding]:
+
+def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for index, function in enumerate(module.facts.functions):
         for call in function.calls:
             stored = call.use.removeprefix("store:")
@@ -22,19 +24,8 @@ def _check(module: ProgramModule, program: Program) -> Iterator[Finding]:
             if not spawner:
                 continue
             lost = f"`{stored}` is never used" if unread else "its result is dropped"
-            yield Finding(
-                code="ASY401",
-                name="orphan-task",
-                severity=Severity.WARNING,
-                path=module.path,
-                line=call.line,
-                column=call.column + 1,
-                end_line=call.end_line,
-                end_column=call.end_column + 1,
-                function=function.qualname,
-                message=f"task of `{spawner}` is not kept: {lost}",
-                help="keep the task and await it, or start it in a task group (`asyncio.TaskGroup`, `asynckit.open_scope`)",
-            )
+            message = f"task of `{spawner}` is not kept: {lost}"
+            yield rule.finding(module, index, call, message, _HELP)
 
 
 def _spawner(value: Value, program: Program) -> str:

@@ -1,0 +1,73 @@
+"""The fixes as codemods, for projects that run theirs with libcst's own tool:
+
+    python -m libcst.tool codemod --no-format -x asynclint.codemods.OffloadBlockingCalls PATH …
+
+Without `--no-format` the tool runs the formatter of its configuration on what it changes: `black`, if nothing is said.
+`asynclint fix` does the same, and also keeps what the tool does not: a byte order mark, a file that changed meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import libcst as cst
+from libcst.codemod import CodemodCommand, CodemodContext, SkipFile
+
+from asynclint.fixes.rewrite import rewrite
+from asynclint.fixes.source import UnreadableError, parse
+from asynclint.project import Program, roots_of
+from asynclint.rules import Default, Rule, all_rules, check, unsilenced
+from asynclint.syntax import SourceError
+
+
+class ApplyFixes(CodemodCommand):
+    """Applies the fixes of every rule that is on by default."""
+
+    DESCRIPTION = "Fix what asynclint finds, as far as its rules know how to."
+
+    def __init__(self, context: CodemodContext, unsafe_fixes: bool = False) -> None:
+        """Make the command for one file.
+
+        Args:
+            context: Names the file; its imports are followed from there.
+            unsafe_fixes: Also apply fixes that may change what the program does.
+        """
+        super().__init__(context)
+        self.unsafe = unsafe_fixes
+
+    @staticmethod
+    def add_args(arg_parser: argparse.ArgumentParser) -> None:
+        """Add the command's options."""
+        arg_parser.add_argument(
+            "--unsafe-fixes", action="store_true", help="also apply fixes that may change what the program does"
+        )
+
+    def rules(self) -> list[Rule]:
+        """The rules whose fixes are applied."""
+        return [rule for rule in all_rules() if rule.default is Default.ON]
+
+    def transform_module_impl(self, tree: cst.Module) -> cst.Module:
+        """Check the module and apply its fixes."""
+        path = self.context.filename or "module.py"
+        program = Program(roots_of([path]))
+        try:
+            # Positions must refer to what the tool has parsed, whatever is in the file by now.
+            module = program.load_source(path, tree.code.encode(), parse(tree.code))
+            findings = unsilenced(module, check(module, program, self.rules()))
+            result = rewrite(tree, findings, unsafe=self.unsafe)
+        except (SourceError, UnreadableError) as error:
+            raise SkipFile(str(error)) from None
+        for finding, reason in result.skipped:
+            self.warn(f"{Path(path).name}:{finding.line}:{finding.column}: {finding.code} not fixed: {reason}")
+        return result.module
+
+
+class OffloadBlockingCalls(ApplyFixes):
+    """Awaits what has an async twin, and moves other blocking calls to a worker thread."""
+
+    DESCRIPTION = "Keep blocking calls off the event loop: await their async twin, or run them in a worker thread."
+
+    def rules(self) -> list[Rule]:
+        """The rules about blocking calls."""
+        return [rule for rule in super().rules() if rule.code.startswith(("ASY1", "ASY2"))]
