@@ -90,13 +90,16 @@ def fix_source(
     if not findings:
         return FixResult(path, source, source)
     try:
-        import libcst  # noqa: PLC0415 - an extra, and slow to import
+        import libcst
     except ImportError:
         return FixResult(path, source, source, error=MISSING_LIBCST)
-    from asynclint.fixes.rewrite import rewrite  # noqa: PLC0415 - imports libcst
+    from asynclint.fixes.rewrite import rewrite
 
     try:
         text, encoding = decode(source)
+        # libcst does not give lone carriage returns back everywhere; positions are the same with line feeds.
+        old_mac = "\r" in text and "\n" not in text
+        text = text.replace("\r", "\n") if old_mac else text
         module = libcst.parse_module(text)
         if module.code != text:
             raise UnreadableError("its layout would not survive")
@@ -105,7 +108,7 @@ def fix_source(
             return FixResult(path, source, source, skipped=result.skipped)
         code = result.module.code
         _compile(code)
-        after = code.encode(encoding)
+        after = (code.replace("\n", "\r") if old_mac else code).encode(encoding)
     except UnreadableError as error:
         return FixResult(path, source, source, error=f"left alone: {error}")
     except libcst.ParserSyntaxError as error:

@@ -60,9 +60,8 @@ def needs_parentheses(tree: Tree, call: ast.Call) -> bool:
             needed = True  # valid without, and hard to read
         case _:
             needed = False
-    # `return(path).read()`: no space before the call, so a bare `await` would run into the word before it.
-    before = tree.before(tree.span(call))[-1:]
-    return needed or before.isidentifier() or before.isdigit()
+    # `return(path).read()`: a bare `await` would run into the word before it. The parser of libcst wants the same behind.
+    return needed or any(character.isalnum() or character == "_" for character in tree.around(tree.span(call)))
 
 
 def _header(function: ast.FunctionDef | ast.AsyncFunctionDef, child: ast.AST) -> str:

@@ -89,13 +89,10 @@ class Tree:
         text = self._lines[line - 1] if line <= len(self._lines) else ""
         return 1 + (offset if text.isascii() else len(text.encode()[:offset].decode("utf-8", "replace")))
 
-    def before(self, span: Span) -> str:
-        """The text of the line up to a span."""
-        return self._lines[span[0] - 1][: span[1] - 1]
-
-    def text_of(self, node: ast.expr) -> str:
-        """The source of an expression, on one line."""
-        return ast.unparse(node)
+    def around(self, span: Span) -> tuple[str, str]:
+        """The characters right before and after a span, `""` at the ends of lines."""
+        line, column, end_line, end_column = span
+        return self._lines[line - 1][: column - 1][-1:], self._lines[end_line - 1][end_column - 1 :][:1]
 
     def parent(self, node: ast.AST) -> ast.AST:
         """The node that holds this one; the module holds itself."""

@@ -119,4 +119,4 @@ class Blocking:
 
     def _hop(self, module: ProgramModule, function: int, call: Call) -> Hop:
         name = module.facts.functions[function].qualname
-        return Hop(module.path, call.line, call.column + 1, name, module.line(call.line).strip())
+        return Hop(module.shown, call.line, call.column + 1, name, module.line(call.line).strip())

@@ -9,7 +9,7 @@ from asynclint.catalog import Catalog, Sink
 from asynclint.project.modules import ProgramModule
 from asynclint.project.resolve import Resolver
 from asynclint.project.values import ClassValue, Coroutine, External, FunctionValue, Instance, Value
-from asynclint.syntax import Call, Function
+from asynclint.syntax import Call, Function, plain
 
 Node = tuple[str, int]
 """A function of the program: its module's path and its index there."""
@@ -162,9 +162,10 @@ class CallGraph:
         if function.is_async or function.is_stub:
             return False
         if function.is_generator:
-            is_manager = any(decorator in _CONTEXT_MANAGERS for decorator in function.decorators)
+            is_manager = any(plain(decorator) in _CONTEXT_MANAGERS for decorator in function.decorators)
             return call.use == "with" if is_manager else call.use in _ITERATES
-        decorators = [d for d in function.decorators if d.removesuffix("()").rpartition(".")[2] not in _TRANSPARENT]
+        names = {d: plain(d).removesuffix("()").rpartition(".")[2] for d in function.decorators}
+        decorators = [d for d, name in names.items() if name not in _TRANSPARENT]
         # Awaiting contradicts what was found, unless the function gives something to await: a decorator has made it
         # async, or it is overridden by an async method in a subclass.
         if call.use == "await" and (decorators or not self._gives_awaitable(module, value, function)):

@@ -14,18 +14,22 @@ class ProgramModule:
     """A module of the program: its facts and its text.
 
     Attributes:
-        path: The file, as the program was asked for it or found it.
+        path: The file, absolute: what the module is known by.
         facts: What the syntax pass gathered.
-        package: The directory where its submodules lie, or `""` for a plain module.
     """
 
-    __slots__ = ("_lines", "facts", "package", "path")
+    __slots__ = ("_lines", "facts", "path")
 
     def __init__(self, path: str, facts: Module, lines: list[str] | None = None) -> None:
         self.path = path
         self.facts = facts
-        self.package = os.path.dirname(path) if os.path.basename(path) == "__init__.py" else ""
         self._lines = lines
+
+    @property
+    def shown(self) -> str:
+        """The file as reports name it: relative to the working directory, where it lies below it."""
+        here = os.getcwd() + os.sep
+        return self.path.removeprefix(here)
 
     def line(self, number: int) -> str:
         """A line of the source, 1-based, without its end; `""` beyond the last."""
@@ -75,7 +79,7 @@ class ModuleMap:
     """
 
     def __init__(self, roots: Iterable[str | Path]) -> None:
-        self.roots = [os.path.normpath(root) for root in roots]
+        self.roots = [os.path.abspath(root) for root in roots]
         self._listings: dict[str, dict[str, bool]] = {}
         self._absolute: dict[str, str] = {}
 
@@ -125,7 +129,7 @@ class ModuleMap:
         if listing is None:
             listing = {}
             try:
-                with os.scandir(directory or ".") as entries:
+                with os.scandir(directory) as entries:
                     for entry in entries:
                         if entry.name.endswith(".py"):
                             if entry.is_file():
@@ -144,7 +148,7 @@ def roots_of(paths: Iterable[str | Path]) -> list[Path]:
     A file's root is the parent of its topmost package; a directory given as such is a root, and so is its `src`.
     """
     roots: dict[Path, None] = {}
-    for path in map(Path, paths):
+    for path in (Path(path).absolute() for path in paths):
         directory = path if path.is_dir() else path.parent
         while (directory / "__init__.py").is_file() and directory != directory.parent:
             directory = directory.parent

@@ -33,23 +33,31 @@ class Program:
         self._cache = cache
         self._loaded: dict[str, ProgramModule | None] = {}
         self._map = ModuleMap(roots)
+        self._forget_answers()
+
+    def _forget_answers(self) -> None:
         self._resolver = Resolver(self._map, self._try_load, self.catalog)
         self._graph = CallGraph(self._resolver, self._try_load, self.catalog)
         self._blocking = Blocking(self._graph, self._try_load)
         self._effects = Effects(self._resolver, self._try_load, self.catalog)
         self._blocked: dict[str, list[Blocked]] = {}
 
-    def load(self, path: str | Path) -> ProgramModule:
+    def load(self, path: str | Path, source: bytes | None = None) -> ProgramModule:
         """The module in a file.
+
+        Args:
+            path: The file.
+            source: Its bytes, where the caller has read them already.
 
         Raises:
             OSError: The file cannot be read, or is no regular file.
             SourceError: It is not a Python module.
         """
-        name = os.path.normpath(path)
+        name = os.path.abspath(path)
         module = self._loaded.get(name)
         if module is None:
-            module = self._loaded[name] = ProgramModule(name, self._facts(read_source(name)))
+            facts = self._facts(read_source(name) if source is None else source)
+            module = self._loaded[name] = ProgramModule(name, facts)
         return module
 
     def load_source(self, path: str | Path, source: bytes, tree: ast.Module | None = None) -> ProgramModule:
@@ -58,9 +66,12 @@ class Program:
         Raises:
             SourceError: It is not a Python module.
         """
-        name = os.path.normpath(path)
+        name = os.path.abspath(path)
         facts = self._facts(source, tree)
+        known = self._loaded.get(name)
         module = self._loaded[name] = ProgramModule(name, facts, decode(source).split("\n"))
+        if known is not None and known.facts != facts:
+            self._forget_answers()  # they were given for another text
         return module
 
     def _facts(self, source: bytes, tree: ast.Module | None = None) -> Module:

@@ -17,7 +17,7 @@ from asynclint.project.values import (
     ModuleValue,
     Value,
 )
-from asynclint.syntax import Class, Function
+from asynclint.syntax import Class, Function, plain
 
 _BUILTINS = frozenset(dir(builtins))
 _DEPTH = 60
@@ -246,7 +246,9 @@ class Resolver:
                     results.append(value)
                     continue
                 method = FunctionValue(value.path, value.index, receiver)
-                if any(d.rpartition(".")[2] in _PROPERTIES for d in module.facts.functions[value.index].decorators):
+                if any(
+                    plain(d).rpartition(".")[2] in _PROPERTIES for d in module.facts.functions[value.index].decorators
+                ):
                     results.extend(self.call(method))
                 else:
                     results.append(method)

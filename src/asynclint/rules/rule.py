@@ -86,7 +86,7 @@ class Rule:
             code=self.code,
             name=self.name,
             severity=self.severity,
-            path=module.path,
+            path=module.shown,
             line=place.line,
             column=place.column + 1,
             end_line=end_line,

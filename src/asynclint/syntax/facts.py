@@ -204,6 +204,12 @@ class Module:
         return module
 
 
+def plain(path: str) -> str:
+    """An access path as the source has it, without binding numbers: `client@3.get` is `client.get`."""
+    root, at, rest = path.partition("@")
+    return root + rest.lstrip("0123456789,") if at else path
+
+
 def _flat(node: Any) -> list[Any]:
     return [getattr(node, name) for name in node.__slots__]
 

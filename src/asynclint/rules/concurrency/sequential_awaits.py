@@ -9,7 +9,7 @@ from asynclint.project import Effect, Program, ProgramModule
 from asynclint.project.values import FunctionValue
 from asynclint.rules.outline import blocks_in
 from asynclint.rules.rule import Rule
-from asynclint.syntax import Call, Statement
+from asynclint.syntax import Call, Statement, plain
 
 _HELP = "run them side by side: `asyncio.gather`, a task group, or `asynckit.gather`"
 
@@ -19,7 +19,7 @@ def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Find
         for block in blocks_in(function.outline):
             for run in _runs(module, program, index, block):
                 first, last = run[0][0], run[-1][0]
-                names = ", ".join(dict.fromkeys(f"`{_plain(call.target)}`" for _, call in run))
+                names = ", ".join(dict.fromkeys(f"`{plain(call.target)}`" for _, call in run))
                 message = f"{len(run)} independent awaits of {names} run one after the other"
                 likely = any(program.effect(module, index, call) is not Effect.NONE for _, call in run)
                 yield rule.finding(module, index, first, message, _HELP, last=last, preview=likely)
@@ -61,12 +61,6 @@ def _awaited_call(module: ProgramModule, program: Program, index: int, statement
         if not any(inner.use.startswith(("await", "async")) for inner in program.function(value).calls):
             return None
     return call if values and program.effect(module, index, call) < Effect.UNKNOWN else None
-
-
-def _plain(path: str) -> str:
-    """An access path without its binding numbers."""
-    root, at, rest = path.partition("@")
-    return root + rest.lstrip("0123456789,") if at else path
 
 
 RULES = (

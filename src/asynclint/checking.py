@@ -1,0 +1,80 @@
+"""Checks files: what all doors share."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from pathlib import Path
+
+from asynclint.findings import Finding, Severity
+from asynclint.project import Program, ProgramModule, roots_of
+from asynclint.project.cache import FactsCache
+from asynclint.project.program import read_source
+from asynclint.rules import check, find, unsilenced
+from asynclint.settings import Settings
+from asynclint.syntax import SourceError
+
+
+class Checker:
+    """A program, and the rules to hold it against."""
+
+    def __init__(self, settings: Settings, paths: Iterable[str | Path], *, cache: FactsCache | None = None) -> None:
+        """Make a checker for the files at, and below, `paths`."""
+        self.settings = settings
+        self.rules = settings.rules()
+        self.program = Program(dict.fromkeys([*map(str, roots_of(paths)), *settings.roots]), cache=cache)
+
+    def check(self, path: str, *, only_async: bool = False) -> list[Finding]:
+        """The findings in a file that no `# noqa` on their lines silences; ASY000 where it cannot be analysed.
+
+        Args:
+            only_async: A file that does not have the word `async` costs one read: it has nothing to find.
+        """
+        try:
+            source = read_source(path)
+            if only_async and b"async" not in source:
+                return []
+            module = self.program.load(path, source)
+        except (OSError, SourceError) as error:
+            return [_not_analysed(path, error)]
+        return unsilenced(module, self._findings(module))
+
+    def check_text(
+        self, path: str, source: bytes, tree: ast.Module | None = None, *, noqa: bool = True
+    ) -> list[Finding]:
+        """The findings in a text that belongs at `path`.
+
+        Args:
+            tree: Its syntax tree, where the caller has parsed it.
+            noqa: Leave out what a `# noqa` on its own lines silences.
+        """
+        try:
+            module = self.program.load_source(path, source, tree)
+        except SourceError as error:
+            return [_not_analysed(path, error)]
+        findings = self._findings(module)
+        return unsilenced(module, findings) if noqa else findings
+
+    def _findings(self, module: ProgramModule) -> list[Finding]:
+        return check(module, self.program, self.rules, preview=self.settings.preview)
+
+
+def _not_analysed(path: str, error: OSError | SourceError) -> Finding:
+    (rule,) = find("ASY000")
+    if isinstance(error, SourceError):
+        line, column, message = error.line, error.column, f"not analysed: {error}"
+    else:
+        line, column, message = 1, 1, f"not analysed: cannot be read: {error.strerror or error}"
+    return Finding(
+        code=rule.code,
+        name=rule.name,
+        severity=Severity.ERROR,
+        path=path,
+        line=line,
+        column=column,
+        end_line=line,
+        end_column=column + 1,
+        function="<module>",
+        message=message,
+        help="mend the file, or leave it out with `exclude` in `[tool.asynclint]`",
+    )

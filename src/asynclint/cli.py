@@ -1,0 +1,245 @@
+"""The command: `asynclint check`, `fix`, `explain`, `rules`."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asynclint.checking import Checker
+from asynclint.findings import Finding
+from asynclint.project.cache import FactsCache
+from asynclint.project.discovery import discover
+from asynclint.project.program import read_source
+from asynclint.report import formats, renderer
+from asynclint.rules import all_rules, find, page
+from asynclint.settings import SettingsError, load_settings, near
+from asynclint.syntax import SourceError
+
+if TYPE_CHECKING:
+    from asynclint.fixes import FixResult
+
+CLEAN, FOUND, FAILED = 0, 1, 2
+_STDIN = "-"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; its exit code."""
+    try:
+        code = _asynclint.main(list(arguments), "asynclint", standalone_mode=False)
+    except click.UsageError as error:
+        return _fail(error.format_message())
+    except SettingsError as error:
+        return _fail(str(error))
+    except click.exceptions.Abort:
+        return 130
+    except BrokenPipeError:
+        # The reader has gone (`| head`): nothing more can be said, and closing must not say so either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FOUND
+    return int(code or CLEAN)
+
+
+def _fail(message: str) -> int:
+    click.echo(f"asynclint: {message}", err=True)
+    return FAILED
+
+
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"asynclint {version('asynckit')}")
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version.")
+def _asynclint() -> None:
+    """Find code that blocks or wastes the event loop, also behind helper functions, and fix it."""
+
+
+def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say what to look at and for."""
+    options = (
+        click.argument("paths", nargs=-1, metavar="PATH..."),
+        click.option("--select", multiple=True, metavar="CODES", help="Codes, prefixes or names to report."),
+        click.option("--ignore", multiple=True, metavar="CODES", help="Codes, prefixes or names not to report."),
+        click.option("--preview", is_flag=True, help="Also rules in preview, and what is likely but not proven."),
+        click.option(
+            "--config", type=click.Path(path_type=Path), help="Settings, instead of the nearest pyproject.toml."
+        ),
+        click.option("--no-cache", is_flag=True, help="Neither read nor write .asynclint_cache."),
+        click.option("--traceback", "show_traceback", is_flag=True, help="Show where an internal error comes from."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+class _Run:
+    """One run over the given paths."""
+
+    def __init__(
+        self,
+        paths: tuple[str, ...],
+        select: tuple[str, ...],
+        ignore: tuple[str, ...],
+        preview: bool,
+        config: Path | None,
+        no_cache: bool,
+        show_traceback: bool,
+    ) -> None:
+        self.paths = paths or (".",)
+        first = Path(self.paths[0])
+        start = first if first.is_dir() else first.parent
+        settings = load_settings(start, config)
+        self.settings = settings.with_options(select=_split(select), ignore=_split(ignore), preview=preview)
+        self.cache = None if no_cache else FactsCache(Path(".asynclint_cache"))
+        self.checker = Checker(self.settings, [path for path in self.paths if path != _STDIN], cache=self.cache)
+        self.files = discover((path for path in self.paths if path != _STDIN), self.settings.exclude)
+        self.failed = bool(self.files.problems)
+        self._show_traceback = show_traceback
+        for problem in self.files.problems:
+            click.echo(f"asynclint: {problem}", err=True)
+
+    def findings(self) -> Iterator[Finding]:
+        """What is found, file by file."""
+        # Syntax trees hold no cycles, so looking for cycles only costs time.
+        gc.disable()
+        try:
+            for paths, only_async in ((self.files.named, False), (self.files.found, True)):
+                for path in paths:
+                    with self.keeping_on(path):
+                        yield from self.checker.check(path, only_async=only_async)
+        finally:
+            gc.enable()
+            self.close()
+
+    def close(self) -> None:
+        """Write what was learned to the cache."""
+        if self.cache is not None:
+            self.cache.close()
+
+    @contextmanager
+    def keeping_on(self, path: str) -> Iterator[None]:
+        """Say an internal error on one line and go on: a bug that one file brings out hides nothing in the others."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # whatever a rule raises
+            self.failed = True
+            click.echo(f"asynclint: {path}: internal error: {type(error).__name__}: {error}", err=True)
+            if self._show_traceback:
+                traceback.print_exc()
+
+    def line_of(self, path: str, number: int) -> str:
+        """A line of a file that was checked."""
+        try:
+            return self.checker.program.load(path).line(number)
+        except (OSError, SourceError):
+            return ""
+
+
+def _split(values: tuple[str, ...]) -> list[str]:
+    return [part for value in values for part in value.split(",") if part.strip()]
+
+
+@_asynclint.command()
+@_selecting
+@click.option("--format", "format_", type=click.Choice(formats()), default="text", show_default=True)
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever is found.")
+@click.option("--stdin-display-name", default="stdin.py", metavar="PATH", help="Where the text on `-` belongs.")
+def check(format_: str, exit_zero: bool, stdin_display_name: str, **options: Any) -> int:
+    """Report what blocks or wastes the event loop in files and directories (`-`: standard input)."""
+    run = _Run(**options)
+    findings = list(run.findings())
+    if _STDIN in run.paths:
+        findings += run.checker.check_text(stdin_display_name, sys.stdin.buffer.read())
+    click.echo(renderer(format_)(findings, run.line_of), nl=False)
+    if format_ == "text":
+        click.echo(_count(len(findings), "finding"), err=True)
+    if run.failed:
+        return FAILED
+    return FOUND if findings and not exit_zero else CLEAN
+
+
+@_asynclint.command()
+@_selecting
+@click.option("--diff", "show_diff", is_flag=True, help="Show what would change; write nothing.")
+@click.option("--unsafe-fixes", "unsafe", is_flag=True, help="Also fixes that may change what the program does.")
+def fix(show_diff: bool, unsafe: bool, **options: Any) -> int:
+    """Rewrite files so that what can be fixed is."""
+    from asynclint.fixes import write
+
+    run = _Run(**options)
+    fixed = left = 0
+    for path in (*run.files.named, *run.files.found):
+        with run.keeping_on(path):
+            result, findings = _fix_to_the_end(run.checker, path, unsafe=unsafe)
+            left += len(findings)
+            if show_diff:
+                click.echo(result.diff(), nl=False)
+            error = result.error if show_diff else write(result)
+            if error:
+                run.failed = True
+                click.echo(f"asynclint: {path}: {error}", err=True)
+            else:
+                fixed += len(result.applied)
+    run.close()
+    click.echo(f"{_count(fixed, 'finding')} {'would be ' if show_diff else ''}fixed, {left} left", err=True)
+    if run.failed:
+        return FAILED
+    return FOUND if left or (show_diff and fixed) else CLEAN
+
+
+def _fix_to_the_end(checker: Checker, path: str, *, unsafe: bool) -> tuple[FixResult, list[Finding]]:
+    """Fix a file until nothing more can be: one fix may stand inside another, and is left for the next round.
+
+    Returns:
+        The change, and the findings that remain.
+    """
+    from asynclint.fixes import FixResult, fix_source
+
+    try:
+        before = after = read_source(path)
+    except OSError as error:
+        return FixResult(path, b"", b"", error=f"cannot be read: {error.strerror or error}"), []
+    applied: list[Finding] = []
+    while True:
+        findings = checker.check_text(path, after) if b"async" in after else []
+        step = fix_source(after, findings, unsafe=unsafe, path=path)
+        if step.error or not step.applied:
+            return FixResult(path, before, after, tuple(applied), step.skipped, step.error), findings
+        applied += step.applied
+        after = step.after
+
+
+@_asynclint.command()
+@click.argument("rule", metavar="CODE|NAME")
+def explain(rule: str) -> int:
+    """Say what a rule is about, with examples: `explain ASY101` or `explain blocking-sleep`."""
+    rules = find(rule)
+    if not rules:
+        known = {word for known in all_rules() for word in (known.code, known.name)}
+        return _fail(f"no rule is called `{rule}`{near(rule.upper() if rule[:3].upper() == 'ASY' else rule, known)}")
+    click.echo("\n".join(page(found) for found in rules), nl=False)
+    return CLEAN
+
+
+@_asynclint.command()
+def rules() -> int:
+    """List all rules."""
+    for rule in all_rules():
+        click.echo(f"{rule.code}  {rule.name:<24} {rule.default:<8} fix: {rule.fix:<7} {rule.summary}")
+    return CLEAN
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,84 @@
+"""The flake8 door: `flake8 --select ASY1,ASY2,…`.
+
+flake8 hands over one file at a time; chains through other modules are followed from there, reading only what the file's
+async code can reach. Nothing but the standard library is imported, so plain flake8 stays as light as it was.
+"""
+
+from __future__ import annotations
+
+import ast
+from argparse import Namespace
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from asynclint.checking import Checker
+from asynclint.findings import Finding
+from asynclint.project import roots_of
+from asynclint.rules import all_rules
+from asynclint.settings import SettingsError, load_settings
+
+
+class Plugin:
+    """What flake8 makes for each file."""
+
+    name = "asynclint"
+    preview: ClassVar[bool] = False
+    asked: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, tree: ast.Module, filename: str, lines: list[str]) -> None:
+        """Take a file as flake8 has read it: `filename` is the display name for standard input."""
+        self._tree = tree
+        self._path = filename
+        self._lines = lines
+
+    @classmethod
+    def add_options(cls, manager: Any) -> None:
+        """Declare the options."""
+        manager.add_option(
+            "--asynclint-preview",
+            action="store_true",
+            parse_from_config=True,
+            help="Report asynclint's rules in preview, and what is likely but not proven.",
+        )
+
+    @classmethod
+    def parse_options(cls, options: Namespace) -> None:
+        """Take the options: rules that are off by default come on when flake8 is told their very code."""
+        cls.preview = options.asynclint_preview
+        codes = {rule.code for rule in all_rules()}
+        chosen = [*(options.select or ()), *(options.extend_select or ())]
+        cls.asked = tuple(sorted(codes.intersection(chosen)))
+        _checker.cache_clear()
+
+    def run(self) -> Iterator[tuple[int, int, str, type[Plugin]]]:
+        """Line, column from 0, text and source of each finding."""
+        source = "".join(self._lines).encode()
+        if b"async" not in source:
+            return
+        roots = tuple(map(str, roots_of([self._path])))
+        try:
+            checker = _checker(roots, self.preview, self.asked)
+        except SettingsError as error:
+            yield 1, 0, f"ASY000 {error}", type(self)
+            return
+        for finding in checker.check_text(self._path, source, self._tree, noqa=False):
+            yield finding.line, finding.column - 1, _text(finding), type(self)
+
+
+@cache
+def _checker(roots: tuple[str, ...], preview: bool, asked: tuple[str, ...]) -> Checker:
+    """One program for all files of the same roots that this process checks."""
+    settings = load_settings(Path(roots[0])).with_options(preview=preview)
+    chosen = settings.rules()
+    if asked:
+        chosen = tuple(rule for rule in all_rules() if rule in chosen or rule.code in asked)
+    checker = Checker(settings, roots)
+    checker.rules = chosen
+    return checker
+
+
+def _text(finding: Finding) -> str:
+    sites = [f"{Path(hop.path).name}:{hop.line}" for hop in finding.chain[1:]]
+    return f"{finding.code} {finding.message}" + (f" [{' -> '.join(sites)}]" if sites else "")

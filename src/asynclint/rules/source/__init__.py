@@ -1,0 +1,1 @@
+"""ASY000: files that could not be looked at."""

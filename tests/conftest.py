@@ -1,0 +1,17 @@
+"""What every test of the project shares."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out tests that need a service of the machine, unless the one who runs them says it is there."""
+    if os.environ.get("ASYNCKIT_REQUIRE_SERVICES"):
+        return
+    absent = pytest.mark.skip(reason="needs a service; set ASYNCKIT_REQUIRE_SERVICES=1 to run it")
+    for item in items:
+        if "services" in item.keywords:
+            item.add_marker(absent)
