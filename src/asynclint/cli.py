@@ -96,15 +96,17 @@ class _Run:
         config: Path | None,
         no_cache: bool,
         show_traceback: bool,
+        stdin: str = "",
     ) -> None:
-        self.paths = paths or (".",)
-        first = Path(self.paths[0])
+        self.paths = tuple(path for path in paths or (".",) if path != _STDIN or not stdin)
+        places = (*self.paths, *([stdin] if _STDIN in paths else []))
+        first = Path(places[0])
         start = first if first.is_dir() else first.parent
         settings = load_settings(start, config)
         self.settings = settings.with_options(select=_split(select), ignore=_split(ignore), preview=preview)
         self.cache = None if no_cache else FactsCache(Path(".asynclint_cache"))
-        self.checker = Checker(self.settings, [path for path in self.paths if path != _STDIN], cache=self.cache)
-        self.files = discover((path for path in self.paths if path != _STDIN), self.settings.exclude)
+        self.checker = Checker(self.settings, places, cache=self.cache)
+        self.files = discover(self.paths, self.settings.exclude)
         self.failed = bool(self.files.problems)
         self._show_traceback = show_traceback
         for problem in self.files.problems:
@@ -158,9 +160,9 @@ def _split(values: tuple[str, ...]) -> list[str]:
 @click.option("--stdin-display-name", default="stdin.py", metavar="PATH", help="Where the text on `-` belongs.")
 def check(format_: str, exit_zero: bool, stdin_display_name: str, **options: Any) -> int:
     """Report what blocks or wastes the event loop in files and directories (`-`: standard input)."""
-    run = _Run(**options)
+    run = _Run(**options, stdin=stdin_display_name)
     findings = list(run.findings())
-    if _STDIN in run.paths:
+    if _STDIN in options["paths"]:
         findings += run.checker.check_text(stdin_display_name, sys.stdin.buffer.read())
     click.echo(renderer(format_)(findings, run.line_of), nl=False)
     if format_ == "text":

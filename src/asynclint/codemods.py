@@ -14,17 +14,18 @@ from pathlib import Path
 import libcst as cst
 from libcst.codemod import CodemodCommand, CodemodContext, SkipFile
 
+from asynclint.checking import Checker
 from asynclint.fixes.rewrite import rewrite
 from asynclint.fixes.source import UnreadableError, parse
-from asynclint.project import Program, roots_of
-from asynclint.rules import Default, Rule, all_rules, check, unsilenced
-from asynclint.syntax import SourceError
+from asynclint.settings import load_settings
 
 
 class ApplyFixes(CodemodCommand):
-    """Applies the fixes of every rule that is on by default."""
+    """Applies the fixes of every rule that is on, by default or by the project's configuration."""
 
     DESCRIPTION = "Fix what asynclint finds, as far as its rules know how to."
+    FAMILIES: tuple[str, ...] = ("ASY",)
+    """How the codes begin whose findings are fixed."""
 
     def __init__(self, context: CodemodContext, unsafe_fixes: bool = False) -> None:
         """Make the command for one file.
@@ -43,23 +44,19 @@ class ApplyFixes(CodemodCommand):
             "--unsafe-fixes", action="store_true", help="also apply fixes that may change what the program does"
         )
 
-    def rules(self) -> list[Rule]:
-        """The rules whose fixes are applied."""
-        return [rule for rule in all_rules() if rule.default is Default.ON]
-
     def transform_module_impl(self, tree: cst.Module) -> cst.Module:
         """Check the module and apply its fixes."""
-        path = self.context.filename or "module.py"
-        program = Program(roots_of([path]))
+        path = Path(self.context.filename or "module.py")
+        checker = Checker(load_settings(path.parent), [path])
         try:
             # Positions must refer to what the tool has parsed, whatever is in the file by now.
-            module = program.load_source(path, tree.code.encode(), parse(tree.code))
-            findings = unsilenced(module, check(module, program, self.rules()))
-            result = rewrite(tree, findings, unsafe=self.unsafe)
-        except (SourceError, UnreadableError) as error:
+            findings = checker.check_text(str(path), tree.code.encode(), parse(tree.code))
+            chosen = [finding for finding in findings if finding.code.startswith(self.FAMILIES)]
+            result = rewrite(tree, chosen, unsafe=self.unsafe)
+        except UnreadableError as error:
             raise SkipFile(str(error)) from None
         for finding, reason in result.skipped:
-            self.warn(f"{Path(path).name}:{finding.line}:{finding.column}: {finding.code} not fixed: {reason}")
+            self.warn(f"{path.name}:{finding.line}:{finding.column}: {finding.code} not fixed: {reason}")
         return result.module
 
 
@@ -67,7 +64,4 @@ class OffloadBlockingCalls(ApplyFixes):
     """Awaits what has an async twin, and moves other blocking calls to a worker thread."""
 
     DESCRIPTION = "Keep blocking calls off the event loop: await their async twin, or run them in a worker thread."
-
-    def rules(self) -> list[Rule]:
-        """The rules about blocking calls."""
-        return [rule for rule in super().rules() if rule.code.startswith(("ASY1", "ASY2"))]
+    FAMILIES = ("ASY1", "ASY2")

@@ -44,7 +44,7 @@ def test_markers_and_findings_that_agree_pass(collector):
 
 
 def test_every_fence_is_a_case_named_by_its_heading(collector):
-    cases = collector.parse_cases(f"{CASE}\n{fence('x = 1' + chr(10))}\n## More ##\n{fence('# ' + chr(10))}{fence('', 'toml')}")
+    cases = collector.parse_cases(CASE + fence("x = 1\n") + "\n## More ##\n" + fence("#\n") + fence("", "toml"))
     assert [case.title for case in cases] == ["Sleeps (1)", "Sleeps (2)", "More"]
 
 
@@ -53,7 +53,7 @@ def test_fences_with_file_names_are_one_project(collector):
         "# Across modules\n"
         + fence("", "python file=pkg/__init__.py")
         + fence("import time\n\ndef wait():\n    time.sleep(1)\n", "python file=pkg/util.py")
-        + fence("from pkg.util import wait\n\nasync def f():\n    wait()  # error: [ASY201]\n", "python file=pkg/main.py")
+        + fence("from .util import wait\n\nasync def f():\n    wait()  # error: [ASY201]\n", "python file=pkg/main.py")
     )
     (case,) = collector.parse_cases(text)
     assert [part.file for part in case.fences] == ["pkg/__init__.py", "pkg/util.py", "pkg/main.py"]

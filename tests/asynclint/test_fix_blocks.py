@@ -284,7 +284,7 @@ LEAVES_ALONE = [
     ("with move_on_after(1), open(p) as g:\n    x = g.peek()", "enters something else"),
     ("try:\n    with open(p) as g:\n        x = g.peek()\n        y = g.peek()\nexcept E: pass\nprint(x)", "half-way"),
     ("with suppress(E):\n    with open(p) as g:\n        x = g.peek()\n        y = g.peek()\nprint(x)", "half-way"),
-    ("try:\n    with open(p) as g:\n        x = 1\n        return g.peek()\nfinally:\n    print(x)", "returns from inside"),
+    ("try:\n    with open(p) as g:\n        x = 1\n        return g.peek()\nfinally:\n    print(x)", "from inside"),
     ("with open(p) as g:\n    self.items.append(g.peek())", "would run in the thread as well"),
     ("with open(p) as g:\n    loop.call_soon(u)", "would run in the thread as well"),
     ("with open(p) as g:\n    x = self.parse(g)", "would run in the thread as well"),

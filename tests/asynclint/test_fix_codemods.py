@@ -28,7 +28,7 @@ def test_command_says_what_it_leaves(tmp_path):
     context = CodemodContext(filename=str(tmp_path / "example.py"))
     module = OffloadBlockingCalls(context).transform_module(cst.parse_module(source))
     assert "time.sleep(1)=" in module.code
-    assert "ASY101 not fixed: it is in an f-string" in context.scratch.get("warnings", context.warnings)[0]
+    assert "ASY101 not fixed: it is in an f-string" in context.warnings[0]
 
 
 def test_command_honours_noqa(tmp_path):
@@ -38,14 +38,11 @@ def test_command_honours_noqa(tmp_path):
 
 
 def test_module_that_python_cannot_parse_is_skipped(tmp_path):
-    # libcst reads more than one version of Python.
-    source = "print 1\n"
-    module = cst.Module([cst.SimpleStatementLine([cst.Expr(cst.Name("pass"))])])
-    assert module.code != source
+    # Trees can say what Python does not.
+    module = cst.Module([cst.SimpleStatementLine([cst.Expr(cst.Name("in"))])])
+    command = OffloadBlockingCalls(CodemodContext(filename=str(tmp_path / "x.py")))
     with pytest.raises(SkipFile, match="invalid syntax"):
-        OffloadBlockingCalls(CodemodContext(filename=str(tmp_path / "x.py"))).transform_module(
-            module.with_changes(body=[cst.SimpleStatementLine([cst.Expr(cst.Name("in"))])])
-        )
+        command.transform_module(module)
 
 
 def test_module_without_fixes_is_given_back(fix):
@@ -56,9 +53,9 @@ def test_module_without_fixes_is_given_back(fix):
 def test_tool_runs_the_command(tmp_path):
     path = tmp_path / "example.py"
     path.write_bytes(BEFORE.encode())
+    command = ["asynclint.codemods.OffloadBlockingCalls", "--unsafe-fixes"]
     run = subprocess.run(
-        [sys.executable, "-m", "libcst.tool", "codemod", "--no-format", "-x"]
-        + ["asynclint.codemods.OffloadBlockingCalls", "--unsafe-fixes", "--hide-progress", path.name],
+        [sys.executable, "-m", "libcst.tool", "codemod", "--no-format", "--hide-progress", "-x", *command, path.name],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -32,8 +32,8 @@ def example(tmp_path) -> Path:
     return path
 
 
-def leftovers(path: Path) -> list[str]:
-    return [name for name in os.listdir(path.parent) if name.endswith(".tmp")]
+def leftovers(path: Path) -> list[Path]:
+    return list(path.parent.glob(".*.tmp"))
 
 
 def test_file_is_replaced(example, findings_in):

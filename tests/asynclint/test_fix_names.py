@@ -38,7 +38,7 @@ def test_spelling_of_the_file_is_reused(fix, imports, library, call, after):
     ("before", "after"),
     [
         ("async def f():\n    time.sleep(1)\n", "import asyncio\n\nasync def f():\n    X\n"),
-        ("import time\n\nasync def f():\n    time.sleep(1)\n", "import asyncio\nimport time\n\nasync def f():\n    X\n"),
+        ("import time\n\nasync def f():\n    block()\n", "import asyncio\nimport time\n\nasync def f():\n    Y\n"),
         (
             '"""Doc."""\n\n# about time\nimport time\n\nasync def f():\n    time.sleep(1)\n',
             '"""Doc."""\n\nimport asyncio\n# about time\nimport time\n\nasync def f():\n    X\n',
@@ -48,10 +48,12 @@ def test_spelling_of_the_file_is_reused(fix, imports, library, call, after):
             '"""Doc."""\nfrom __future__ import annotations\n\nimport asyncio\n\nasync def f():\n    X\n',
         ),
         (
-            "from __future__ import annotations\n\nimport abc\nimport time\nfrom os import path\n\nimport yaml\n\n"
-            "async def f():\n    time.sleep(1)\n",
-            "from __future__ import annotations\n\nimport abc\nimport asyncio\nimport time\nfrom os import path\n\n"
-            "import yaml\n\nasync def f():\n    X\n",
+            "import abc\nimport time\nfrom os import path\n\nimport yaml\n\nasync def f():\n    time.sleep(1)\n",
+            "import abc\nimport asyncio\nimport time\nfrom os import path\n\nimport yaml\n\nasync def f():\n    X\n",
+        ),
+        (
+            "from __future__ import annotations\n\nimport abc\n\nasync def f():\n    time.sleep(1)\n",
+            "from __future__ import annotations\n\nimport abc\nimport asyncio\n\nasync def f():\n    X\n",
         ),
         (
             "# licence\n\nimport yaml\n\nasync def f():\n    time.sleep(1)\n",
@@ -68,13 +70,14 @@ def test_spelling_of_the_file_is_reused(fix, imports, library, call, after):
     ],
 )
 def test_missing_import_goes_among_its_kind(fix, before, after):
-    assert fix(before).text == after.replace("X", "await asyncio.sleep(1)")
+    after = after.replace("X", "await asyncio.sleep(1)").replace("Y", "await asyncio.to_thread(block)")
+    assert fix(before).text == after
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("import os\n\nimport yaml\n\nfrom . import x\n", "import os\n\nimport anyio\nimport yaml\n\nfrom . import x\n"),
+        ("import os\n\nimport yaml\n\nx = 1\n", "import os\n\nimport anyio\nimport yaml\n\nx = 1\n"),
         ("import os\n\nfrom . import x\n", "import os\n\nimport anyio\n\nfrom . import x\n"),
         ("from . import x\n", "import anyio\n\nfrom . import x\n"),
     ],

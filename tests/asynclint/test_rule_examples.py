@@ -33,7 +33,8 @@ def test_good_example_is_reported_by_no_rule(check_example, rule, example):
     assert check_example(example, with_rule([*ON, *PREVIEW], rule), preview=True) == set()
 
 
-@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.code)
+# What ASY000 is about cannot be shown as a module.
+@pytest.mark.parametrize("rule", [rule for rule in all_rules() if rule.code != "ASY000"], ids=lambda rule: rule.code)
 def test_rule_has_examples_of_both_kinds(rule):
     assert rule.bad
     assert rule.good

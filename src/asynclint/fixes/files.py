@@ -90,7 +90,7 @@ def fix_source(
     if not findings:
         return FixResult(path, source, source)
     try:
-        import libcst
+        import libcst  # an extra, and slow to import
     except ImportError:
         return FixResult(path, source, source, error=MISSING_LIBCST)
     from asynclint.fixes.rewrite import rewrite

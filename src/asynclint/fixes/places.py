@@ -60,7 +60,7 @@ def needs_parentheses(tree: Tree, call: ast.Call) -> bool:
             needed = True  # valid without, and hard to read
         case _:
             needed = False
-    # `return(path).read()`: a bare `await` would run into the word before it. The parser of libcst wants the same behind.
+    # `return(path).read()`: a bare `await` would run into the word before it. libcst wants the same behind.
     return needed or any(character.isalnum() or character == "_" for character in tree.around(tree.span(call)))
 
 

@@ -149,10 +149,11 @@ def roots_of(paths: Iterable[str | Path]) -> list[Path]:
     """
     roots: dict[Path, None] = {}
     for path in (Path(path).absolute() for path in paths):
-        directory = path if path.is_dir() else path.parent
-        while (directory / "__init__.py").is_file() and directory != directory.parent:
+        # `os.path` answers no where `pathlib` raises: in a directory that may not be looked into.
+        directory = path if os.path.isdir(path) else path.parent
+        while os.path.isfile(directory / "__init__.py") and directory != directory.parent:
             directory = directory.parent
         roots[directory] = None
-        if path.is_dir() and (path / "src").is_dir():
+        if directory == path and os.path.isdir(path / "src"):
             roots[path / "src"] = None
     return list(roots)

@@ -1,0 +1,94 @@
+"""flake8 with the plugin, as its users run it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from support.command import BLOCKING, asynclint
+
+HELPER = "import time\n\n\ndef pause():\n    time.sleep(1)\n"
+CALLER = "from pkg.tools import pause\n\n\nasync def main():\n    pause()\n"
+
+
+def flake8(*arguments: str, cwd: Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run flake8 with warnings of the plugin's own code as errors."""
+    command = [sys.executable, "-P", "-m", "flake8", "--isolated", *arguments]
+    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, check=False)
+
+
+def project(root: Path) -> Path:
+    (root / "pkg").mkdir()
+    (root / "pkg" / "__init__.py").touch()
+    (root / "pkg" / "tools.py").write_text(HELPER)
+    (root / "pkg" / "app.py").write_text(CALLER)
+    (root / "direct.py").write_text(BLOCKING)
+    return root
+
+
+def test_direct_calls_and_chains_through_other_modules_are_found(tmp_path: Path) -> None:
+    result = flake8("--select=ASY1,ASY2", ".", cwd=project(tmp_path))
+    assert sorted(result.stdout.splitlines()) == [
+        "./direct.py:5:5: ASY101 `time.sleep` blocks the event loop",
+        "./pkg/app.py:5:5: ASY201 `pause` blocks the event loop with `time.sleep` [tools.py:5]",
+    ]
+    assert result.stderr == ""
+
+
+def test_it_is_on_without_being_selected_and_works_beside_flake8_async(tmp_path: Path) -> None:
+    result = flake8(".", cwd=project(tmp_path))
+    assert "ASY101" in result.stdout
+    (tmp_path / "direct.py").write_text("import trio\n\n\nasync def f(x):\n    await trio.sleep(0)\n    open(x)\n")
+    result = flake8("--select=ASYNC115,ASY1", "direct.py", cwd=tmp_path)
+    assert {line.split()[1] for line in result.stdout.splitlines()} == {"ASYNC115", "ASY103"}
+
+
+def test_noqa_and_disable_noqa_are_flake8s_own(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(BLOCKING.replace("sleep(1)", "sleep(1)  # noqa: ASY101"))
+    assert flake8("--select=ASY1,ASY2", "app.py", cwd=tmp_path).stdout == ""
+    assert "ASY101" in flake8("--select=ASY1,ASY2", "--disable-noqa", "app.py", cwd=tmp_path).stdout
+
+
+def test_standard_input_is_placed_by_its_display_name(tmp_path: Path) -> None:
+    result = flake8(
+        "--select=ASY1,ASY2", "--stdin-display-name", "pkg/new.py", "-", cwd=project(tmp_path), stdin=CALLER
+    )
+    assert result.stdout.startswith("pkg/new.py:5:5: ASY201")
+
+
+def test_several_processes_give_the_same_findings(tmp_path: Path) -> None:
+    project(tmp_path)
+    for number in range(8):
+        (tmp_path / "pkg" / f"copy{number}.py").write_text(CALLER)
+    one, two = (flake8("--select=ASY1,ASY2", f"-j{jobs}", ".", cwd=tmp_path).stdout for jobs in (1, 2))
+    assert sorted(one.splitlines()) == sorted(two.splitlines())
+    assert one.count("ASY201") == 9
+
+
+def test_flake8_and_the_command_find_the_same(tmp_path: Path) -> None:
+    project(tmp_path)
+    ours = asynclint("check", "--no-cache", ".", cwd=tmp_path).stdout
+    theirs = flake8("--select=ASY1,ASY2", ".", cwd=tmp_path).stdout
+    ours_places = {line.split(" `")[0] for line in ours.splitlines() if ": ASY" in line}
+    theirs_places = {line.removeprefix("./").split(" `")[0] for line in theirs.splitlines()}
+    assert ours_places == theirs_places
+
+
+def test_settings_of_the_project_apply(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("[tool.asynclint]\nignore = ['ASY101']\n")
+    assert "ASY101" not in flake8("--select=ASY1,ASY2", ".", cwd=tmp_path).stdout
+    (tmp_path / "pyproject.toml").write_text("[tool.asynclint]\nignor = ['ASY101']\n")
+    result = flake8("--select=ASY0", "direct.py", cwd=tmp_path)
+    assert "ASY000" in result.stdout
+    assert "unknown key `ignor`; did you mean `ignore`?" in result.stdout
+
+
+def test_a_file_that_does_not_parse_is_flake8s_to_report(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("async def f(:\n")
+    (tmp_path / "good.py").write_text(BLOCKING)
+    result = flake8("--select=E9,ASY", ".", cwd=tmp_path)
+    assert "./bad.py:1:" in result.stdout
+    assert "E999" in result.stdout
+    assert "./good.py:5:5: ASY101" in result.stdout
