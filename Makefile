@@ -42,7 +42,7 @@ lint: $(READY) ## format, lint, types, import contracts, generated docs
 	$(BIN)/python tools/generate_docs.py --check
 
 docs: $(READY) ## build the HTML documentation into docs/_build/html
-	$(BIN)/sphinx-build -W --keep-going --quiet -b html docs docs/_build/html
+	$(BIN)/sphinx-build --fresh-env -W --keep-going --quiet -b html docs docs/_build/html
 	@echo "docs: open docs/_build/html/index.html"
 
 demo: $(READY) ## show what the project does

@@ -1,5 +1,9 @@
 """Sphinx configuration: Markdown by MyST, docstrings by autodoc, pages by furo."""
 
+from __future__ import annotations
+
+from sphinx.application import Sphinx
+
 from asynckit import __version__
 
 project = "asynckit"
@@ -24,3 +28,23 @@ autodoc_typehints_description_target = "documented"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_custom_sections = ["Cancellation"]
+default_role = "code"
+
+
+def _mark_examples(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Docstrings set examples off by an empty line and an indent, as Markdown does: say so in reStructuredText."""
+    previous, marked = "", []
+    for line in lines:
+        # A section's content follows its heading directly, so what is indented after an empty line is an example.
+        if line.startswith("    ") and marked and not marked[-1] and previous[:1].strip():
+            marked += ["::", ""]
+        if line.strip():
+            previous = line
+        marked.append(line)
+    lines[:] = marked
+
+
+def setup(app: Sphinx) -> None:
+    """Run before napoleon, which rewrites sections."""
+    app.connect("autodoc-process-docstring", _mark_examples, priority=400)

@@ -1,5 +1,26 @@
-"""Structured-concurrency helpers on anyio."""
+"""Structured-concurrency helpers on anyio: the same on asyncio, uvloop and trio.
 
+All public names are here; the modules are private.
+"""
+
+from asynckit._deadline import Deadline, timeout
+from asynckit._errors import ChildCancelledError
+from asynckit._map import amap, gather
+from asynckit._offload import Offloaded, to_process, to_thread
+from asynckit._scope import Handle, Scope, open_scope
 from asynckit._version import __version__
 
-__all__ = ["__version__"]
+__all__ = [
+    "ChildCancelledError",
+    "Deadline",
+    "Handle",
+    "Offloaded",
+    "Scope",
+    "__version__",
+    "amap",
+    "gather",
+    "open_scope",
+    "timeout",
+    "to_process",
+    "to_thread",
+]

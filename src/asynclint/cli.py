@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CLEAN, FOUND, FAILED = 0, 1, 2
 _STDIN = "-"
+_ROUNDS = 10
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -214,13 +215,14 @@ def _fix_to_the_end(checker: Checker, path: str, *, unsafe: bool) -> tuple[FixRe
     except OSError as error:
         return FixResult(path, b"", b"", error=f"cannot be read: {error.strerror or error}"), []
     applied: list[Finding] = []
-    while True:
+    for _ in range(_ROUNDS):
         findings = checker.check_text(path, after) if b"async" in after else []
         step = fix_source(after, findings, unsafe=unsafe, path=path)
         if step.error or not step.applied:
             return FixResult(path, before, after, tuple(applied), step.skipped, step.error), findings
         applied += step.applied
         after = step.after
+    return FixResult(path, before, before, error=f"left alone: still something to fix after {_ROUNDS} rounds"), []
 
 
 @_asynclint.command()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.facts import Call, Class, Function, Module, Statement
@@ -65,7 +67,9 @@ def _noqa(source: bytes) -> dict[int, list[str]]:
 
 def _count_characters(module: Module, source: bytes) -> None:
     """`ast` counts columns in UTF-8 bytes; facts count characters."""
-    lines = source.splitlines()
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+    # The columns of `ast` refer to the decoded text in UTF-8, whatever the file is in.
+    lines = source.decode(encoding).encode().splitlines()
 
     def characters(line: int, column: int) -> int:
         text = lines[line - 1] if line <= len(lines) else b""

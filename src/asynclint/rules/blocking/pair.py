@@ -115,4 +115,6 @@ def _fix(module: ProgramModule, blocked: Blocked, replacement: str) -> Fix | Non
     library = library_of(module)
     if replacement:
         return Fix(Safety.SAFE, Action.REPLACE_CALL, f"{library}.{replacement}")
-    return Fix(Safety.SAFE, Action.OFFLOAD_CALL, _OFFLOAD[library])
+    # An open file is no use without its reads and writes, so the whole `with` block goes to the thread.
+    opens = blocked.call.use == "with" and blocked.sink.public_name == "open"
+    return Fix(Safety.SAFE, Action.OFFLOAD_BLOCK if opens else Action.OFFLOAD_CALL, _OFFLOAD[library])
