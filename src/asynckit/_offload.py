@@ -21,8 +21,10 @@ S = TypeVar("S")
 class Offloaded(Generic[P, R]):
     """A synchronous function as an async one: what `to_thread` and `to_process` give.
 
+    Call it like the original, and await it.
+
     Attributes:
-        sync: The original function, to be called where blocking is fine.
+        sync: The original function, to be called where blocking is fine; of a method, bound as it is.
     """
 
     def __init__(self, sync: Callable[P, R], run: Callable[[partial[R]], Awaitable[R]]) -> None:
@@ -61,29 +63,39 @@ def to_thread(
 ) -> Offloaded[P, R] | Callable[[Callable[P, R]], Offloaded[P, R]]:
     """Make a synchronous function async: each call runs in a worker thread. For work that waits.
 
-        @to_thread
-        def read(path: str) -> str:
-            with open(path) as file:
-                return file.read()
-
-        text = await read("notes.txt")
-
-    Works on functions and methods. Context variables that are set where it is called are seen in the thread; what the
-    thread sets stays there.
+    Decorate with `@to_thread`, or with `@to_thread(…)` and options. Works on functions and methods; goes below
+    `@staticmethod` and `@classmethod`. Context variables that are set where it is called are seen in the thread; what
+    the thread sets stays there (PEP 567).
 
     Args:
-        limiter: Bounds the threads in use; the back end's default has room for 40.
+        func: A synchronous function.
+        limiter: Bounds the threads in use; anyio's default has room for 40.
         abandon_on_cancel: On cancellation leave the thread to itself instead of waiting for it.
 
+    Returns:
+        The function as an async one, with the same parameters; `sync` on it is the original.
+
     Raises:
-        TypeError: The function is async already.
+        TypeError: The function is async already, or not a function.
         RuntimeError: On a call, if the function raises `StopIteration`, which a coroutine cannot (PEP 479).
 
     Cancellation:
         A running thread cannot be stopped: a cancelled call waits for it, unless `abandon_on_cancel` is set, and then
-        the thread runs on and its result is dropped.
+        the thread runs on and its result is dropped. A call that still waits for a thread is cancelled at once.
+
+    Example:
+        >>> import anyio
+        >>> from asynckit import to_thread
+        >>> @to_thread
+        ... def double(number):
+        ...     return 2 * number
+        >>> anyio.run(double, 4)
+        8
+        >>> double.sync(4)
+        8
     """
     if func is None:
+        _check_limiter(limiter, "to_thread")
         return partial(to_thread, limiter=limiter, abandon_on_cancel=abandon_on_cancel)  # type: ignore[return-value]
     _check_is_sync(func, "to_thread")
 
@@ -110,39 +122,58 @@ def to_process(
 ) -> Offloaded[P, R] | Callable[[Callable[P, R]], Offloaded[P, R]]:
     """Make a synchronous function async: each call runs in a worker process. For work that computes.
 
-        @to_process
-        def count_primes(below: int) -> int:
-            ...
-
-        primes = await count_primes(10**7)
-
-    The function is found by its name in the worker, so it must be defined at the top level of a module; arguments,
-    result and exceptions are pickled.
+    Decorate with `@to_process`, or with `@to_process(…)` and options. The worker finds the function by its name, so it
+    must be defined at the top level of a module or class; arguments, result and exceptions are pickled. Workers are
+    started when needed and kept for the next calls; each imports the main module once, as `multiprocessing` with the
+    spawn method does, so a program needs its `if __name__ == "__main__":`.
 
     Args:
-        limiter: Bounds the processes in use; the back end's default has room for one a core.
+        func: A synchronous function.
+        limiter: Bounds the processes in use; anyio's default has room for one a core.
         cancellable: On cancellation kill the worker instead of waiting for it.
 
+    Returns:
+        The function as an async one, with the same parameters; `sync` on it is the original.
+
     Raises:
-        TypeError: The function is async already, or its name does not lead to it from its module.
+        TypeError: The function is async already, not a function, or local to another one. On a call: its name leads to
+            something else in its module.
         anyio.BrokenWorkerProcess: On a call, if its worker dies. Other calls go on, in other workers.
+        RuntimeError: On a call, if the function raises `StopIteration`, which a coroutine cannot (PEP 479).
 
     Cancellation:
-        The worker that runs the call is killed, and only that one.
+        The worker that runs the call is killed, and only that one; with `cancellable=False` a cancelled call waits for
+        it. A call that still waits for a worker is cancelled at once.
+
+    Example:
+        >>> import anyio
+        >>> from asynckit import to_process
+        >>> @to_process
+        ... def count_primes(below: int) -> int:
+        ...     return sum(all(n % d for d in range(2, n)) for n in range(2, below))
+        >>> if __name__ == "__main__":
+        ...     print(anyio.run(count_primes, 100))
+        25
     """
     if func is None:
+        _check_limiter(limiter, "to_process")
         return partial(to_process, limiter=limiter, cancellable=cancellable)  # type: ignore[return-value]
     _check_is_sync(func, "to_process")
-    if "<" in func.__qualname__:
+    module, name = getattr(func, "__module__", None), getattr(func, "__qualname__", None)
+    if module is None or name is None or "<" in name:
         raise TypeError(
-            f"`to_process` finds a function by its name in another process, and cannot find `{func.__qualname__}`;"
-            " define it at the top level of a module"
+            f"`to_process` finds a function by its name in another process, and cannot find `{name or repr(func)}`;"
+            " define it with `def` at the top level of a module"
         )
 
     async def run(call: partial[R]) -> R:
         from anyio import to_process as processes
 
-        module, name = func.__module__, func.__qualname__
+        if _original(module, name) is not func:
+            raise TypeError(
+                f"`{module}.{name}` is not the function that was decorated, so another process cannot find that by its"
+                " name; let `@to_process` be the topmost decorator, and keep the name"
+            )
         return await processes.run_sync(
             _call_by_name, module, name, call.args, call.keywords, cancellable=cancellable, limiter=limiter
         )
@@ -150,11 +181,30 @@ def to_process(
     return Offloaded(func, run)
 
 
-def _check_is_sync(func: Callable[..., Any], decorator: str) -> None:
-    if inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
-        raise TypeError(f"`{decorator}` is for synchronous functions; `{func.__qualname__}` is async, just await it")
+def _check_is_sync(func: object, decorator: str) -> None:
+    if isinstance(func, (staticmethod, classmethod)):
+        kind = type(func).__name__
+        raise TypeError(f"`@{decorator}` goes below `@{kind}`: it decorates the function, not the {kind}")
     if not callable(func):
-        raise TypeError(f"`{decorator}` decorates a function, not {func!r}")
+        raise TypeError(f"`{decorator}` decorates a function, not {func!r}{_call_hint(func)}")
+    if any(
+        inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each)
+        for each in (func, getattr(func, "__call__", None))  # noqa: B004  # it is looked at, not asked for
+    ):
+        name = getattr(func, "__qualname__", repr(func))
+        raise TypeError(f"`{decorator}` is for synchronous functions; `{name}` is async already: use it as it is")
+    if isinstance(func, Offloaded):
+        raise TypeError(f"`{getattr(func, '__qualname__', func)}` is off the event loop already; decorate it once")
+
+
+def _call_hint(wrong: object) -> str:
+    return "; pass options by keyword: `limiter=…`" if isinstance(wrong, (int, anyio.CapacityLimiter)) else ""
+
+
+def _check_limiter(limiter: object, decorator: str) -> None:
+    if limiter is not None and not isinstance(limiter, anyio.CapacityLimiter):
+        hint = f": `anyio.CapacityLimiter({limiter})`" if isinstance(limiter, int) else ""
+        raise TypeError(f"`limiter` of `{decorator}` must be an `anyio.CapacityLimiter`{hint}, not {limiter!r}")
 
 
 def _without_stop_iteration(call: Callable[[], R]) -> R:
@@ -164,9 +214,14 @@ def _without_stop_iteration(call: Callable[[], R]) -> R:
         raise RuntimeError("the function raised StopIteration") from error
 
 
-def _call_by_name(module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call the function that a decorated name of a module stands for: in the worker process."""
+def _original(module: str, name: str) -> Any:
+    """The undecorated function that a name of a module stands for."""
     target: Any = importlib.import_module(module)
     for part in name.split("."):
-        target = getattr(target, part)
-    return _without_stop_iteration(partial(target.sync, *args, **kwargs))
+        target = getattr(target, part, None)
+    return target.sync if isinstance(target, Offloaded) else target
+
+
+def _call_by_name(module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a decorated function, in the worker process."""
+    return _without_stop_iteration(partial(_original(module, name), *args, **kwargs))

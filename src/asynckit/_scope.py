@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Generic, Literal, TypeVar, TypeVarTuple
+from typing import Any, Literal, TypeVar, TypeVarTuple
 
 import anyio
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
+from asynckit._checks import checked_choice, checked_limit, checked_seconds
 from asynckit._deadline import Deadline
-from asynckit._errors import ChildCancelledError, checked_limit, checked_seconds
-from asynckit._steps import as_coroutine, cancelled_itself
+from asynckit._handle import Handle
+from asynckit._steps import as_coroutine, cancelled_from_outside
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -27,76 +29,118 @@ def open_scope(
 ) -> AbstractAsyncContextManager[Scope]:
     """Open a scope for tasks; the block ends when all of them have.
 
-        async with open_scope(limit=10, timeout=30) as scope:
-            user = scope.start_soon(load_user, 7)
-            orders = scope.start_soon(load_orders, 7)
-        print(user.result(), orders.result())
-
     Args:
-        limit: How many children run at once; the others wait for their turn. `None` for no bound.
-        timeout: Seconds the whole block may take, its children included.
-        on_error: What the failure of a child does: `cancel` cancels the body and the other children; `collect` lets
-            them go on, and raises all failures together at the end.
-        name: Shown in the scope's errors.
+        limit: How many children run at once; the others wait for their turn, in the order they were started. `None` for
+            no bound. A child that waits for one that has no turn yet can wait for ever.
+        timeout: Seconds the whole block may take, its children included; `None` for no end.
+        on_error: What an `Exception` of a child does: `cancel` cancels the body and the other children; `collect` lets
+            them go on, and raises all of them together at the end. An exception of the body, and one that is no
+            `Exception`, cancel the children in either case.
+        name: Shown in the message of the scope's exception group.
+
+    Returns:
+        An async context manager, bound to the `Scope` by `async with open_scope() as scope`.
 
     Raises:
-        ExceptionGroup: What the body and the children raised, each once (PEP 654).
-        TimeoutError: The time was up before all children had ended.
+        ExceptionGroup: What the body and the children raised, each once even if a handle raised it again (PEP 654).
+        TimeoutError: The time was up before all children had ended. If there are other errors, it is in the group with
+            them; else it comes alone.
         TypeError, ValueError: An argument is wrong.
 
     Cancellation:
-        Cancels all children and waits for them.
+        Cancels all children and waits for them. Errors go before the cancellation, as with any task group.
+
+    Example:
+        >>> import anyio
+        >>> from asynckit import open_scope
+        >>> async def load(name):
+        ...     await anyio.sleep(0)
+        ...     return name
+        >>> async def main():
+        ...     async with open_scope(limit=10, timeout=30) as scope:
+        ...         user = scope.start_soon(load, "user")
+        ...         orders = scope.start_soon(load, "orders")
+        ...     return user.result(), orders.result()
+        >>> anyio.run(main)
+        ('user', 'orders')
     """
-    if on_error not in ("cancel", "collect"):
-        raise ValueError(f'`on_error` must be "cancel" or "collect", not {on_error!r}')
-    seconds = checked_seconds(timeout, name="timeout")
-    deadline = None if timeout is None else Deadline(seconds, sys._getframe(1))
-    return _scope(checked_limit(limit), deadline, on_error == "collect", name)
+    checked_choice(on_error, ("cancel", "collect"), name="on_error")
+    bound = checked_limit(limit)
+    deadline = Deadline(checked_seconds(timeout, name="timeout"), sys._getframe(1))
+    return _scope(None if bound == math.inf else int(bound), deadline, on_error == "collect", name)
 
 
 @asynccontextmanager
-async def _scope(
-    limit: int | None, deadline: Deadline | None, collect: bool, name: str | None
-) -> AsyncGenerator[Scope]:
-    failures: list[Exception] = []
-    raised: BaseExceptionGroup[BaseException] | None = None
-    with deadline or nullcontext():
+async def _scope(limit: int | None, deadline: Deadline, collect: bool, name: str | None) -> AsyncGenerator[Scope]:
+    collected: list[BaseException] = []
+    with deadline:
+        others: Sequence[BaseException] = ()
+        interruption: BaseException | None = None
         try:
             async with anyio.create_task_group() as group:
-                yield Scope(group, limit, failures if collect else None)
-        except BaseExceptionGroup as error:
-            raised = error
-        errors = _once([*(raised.exceptions if raised else ()), *failures])
+                yield Scope(group, limit, collected if collect else None)
+        except BaseExceptionGroup as group_error:
+            others = group_error.exceptions
+        except anyio.get_cancelled_exc_class() as error:
+            interruption = error
+        # An error met twice is a child's own, and the same raised again from its handle.
+        errors = list({id(error): error for error in (*others, *collected)}.values())
         if errors:
-            raise BaseExceptionGroup(f"errors in {name or 'a scope'}", errors)
-
-
-def _once(errors: list[BaseException]) -> list[BaseException]:
-    """The errors without those met twice: a child's own, and the same raised from its handle."""
-    return list({id(error): error for error in errors}.values())
+            if deadline.expired:
+                errors.append(deadline.error())
+            raise BaseExceptionGroup(f"errors in {name or 'a scope'}", errors) from None
+        if interruption is not None:
+            raise interruption
 
 
 class Scope:
     """What `open_scope` gives: starts tasks and can cancel them all."""
 
-    __slots__ = ("_failures", "_group", "_limiter")
+    __slots__ = ("_collected", "_group", "_turns")
 
-    def __init__(self, group: TaskGroup, limit: int | None, failures: list[Exception] | None) -> None:
+    def __init__(self, group: TaskGroup, limit: int | None, collected: list[BaseException] | None) -> None:
         self._group = group
-        self._limiter = None if limit is None else anyio.Semaphore(limit, max_value=limit)
-        self._failures = failures
+        self._turns: AbstractAsyncContextManager[object] = (
+            nullcontext() if limit is None else anyio.Semaphore(limit, max_value=limit)
+        )
+        self._collected = collected
 
     def start_soon(self, func: Callable[[*Ts], Awaitable[T]], *args: *Ts, name: str | None = None) -> Handle[T]:
-        """Start `func(*args)` as a child; it begins at the next checkpoint, or when the limit has room."""
+        """Start `func(*args)` as a child; it begins at the next checkpoint, or when the limit has room.
+
+        Args:
+            func: An async function, or one that returns something to await.
+            args: Its positional arguments; for keywords use `functools.partial`.
+            name: The name of the task, the function's if not given.
+
+        Returns:
+            A handle on the child.
+
+        Raises:
+            TypeError: `func` cannot be called.
+            RuntimeError: The scope's block has ended.
+        """
+        work: object = func
+        if not callable(work):
+            hint = "; use `create_task` for a coroutine object" if inspect.iscoroutine(work) else ""
+            raise TypeError(f"`start_soon` takes an async function and its arguments, not {work!r}{hint}")
         handle = Handle[T](name or _name_of(func))
         self._group.start_soon(self._run, handle, lambda: as_coroutine(func(*args)), None, name=handle.name)
         return handle
 
     def create_task(self, coro: Coroutine[Any, Any, T], *, name: str | None = None) -> Handle[T]:
-        """Start a coroutine object as a child.
+        """Start a coroutine object as a child; it is closed if it never gets to begin.
+
+        Args:
+            coro: What calling an async function gives.
+            name: The name of the task, the coroutine's if not given.
+
+        Returns:
+            A handle on the child.
 
         Raises:
             TypeError: It is not a coroutine object.
+            RuntimeError: The scope's block has ended.
         """
         if not inspect.iscoroutine(coro):
             hint = "; use `start_soon` for a function" if callable(coro) else ""
@@ -109,19 +153,30 @@ class Scope:
             raise
         return handle
 
-    async def start(self, func: Callable[..., Coroutine[Any, Any, Any]], *args: object, name: str | None = None) -> Any:
+    async def start(
+        self, func: Callable[..., Coroutine[Any, Any, object]], *args: object, name: str | None = None
+    ) -> Any:
         """Start a child and wait until it says that it is ready.
 
         Args:
             func: Called with `args` and the keyword `task_status`, whose `started(value)` says so.
+            args: Its positional arguments.
+            name: The name of the task, the function's if not given.
 
         Returns:
             The `value` it gave.
+
+        Raises:
+            RuntimeError: It ended without a word.
+            BaseException: What it raised before it was ready; later errors are the scope's.
+
+        Cancellation:
+            Cancels the child, if it is not ready yet.
         """
-        return await self._group.start(func, *args, name=name)
+        return await self._group.start(self._run_started, func, args, name=name or _name_of(func))
 
     def cancel(self) -> None:
-        """Cancel the body and all children. The block then ends without an error."""
+        """Cancel the body and all children. The block then ends without an error, unless something failed."""
         self._group.cancel_scope.cancel()
 
     async def _run(
@@ -133,23 +188,19 @@ class Scope:
         """A child's life: its turn, its work, its outcome."""
         try:
             with handle._scope:
-                async with self._limiter or nullcontext():
+                if handle._scope.cancel_called:  # before it began, so it never does
+                    return
+                async with self._turns:
                     unstarted = None
                     handle._value = await begin()
                     handle._state = "completed"
         except anyio.get_cancelled_exc_class():
-            if not cancelled_itself(self._group.cancel_scope):
+            if cancelled_from_outside(self._group.cancel_scope):
                 raise
-        except Exception as error:
+        except BaseException as error:  # noqa: BLE001  # raised again, or collected
             handle._error = error
             handle._state = "failed"
-            if self._failures is None:
-                raise
-            self._failures.append(error)
-        except BaseException as error:
-            handle._error = error
-            handle._state = "failed"
-            raise
+            self._fail(error)
         finally:
             if unstarted is not None:
                 unstarted.close()
@@ -157,72 +208,43 @@ class Scope:
                 handle._state = "cancelled"
             handle._finished.set()
 
+    async def _run_started(
+        self,
+        func: Callable[..., Coroutine[Any, Any, object]],
+        args: tuple[object, ...],
+        *,
+        task_status: TaskStatus[object],
+    ) -> None:
+        """The life of a child that says when it is ready."""
+        status = _Status(task_status)
+        async with self._turns:
+            try:
+                await func(*args, task_status=status)
+            except Exception as error:
+                if not status.said:
+                    raise
+                self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Called where `error` is handled."""
+        if self._collected is None or not isinstance(error, Exception):
+            raise error
+        self._collected.append(error)
+
+
+class _Status:
+    """A task status that remembers whether it has been said that the child is ready."""
+
+    __slots__ = ("_inner", "said")
+
+    def __init__(self, inner: TaskStatus[object]) -> None:
+        self._inner = inner
+        self.said = False
+
+    def started(self, value: object = None) -> None:
+        self._inner.started(value)
+        self.said = True
+
 
 def _name_of(work: object) -> str:
     return str(getattr(work, "__qualname__", None) or repr(work))
-
-
-class Handle(Generic[T]):
-    """A child of a scope. Await it for its result; the scope waits for it anyway.
-
-    Cancellation:
-        Cancelling who awaits a handle does not cancel the child.
-    """
-
-    __slots__ = ("_error", "_finished", "_scope", "_state", "_value", "name")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._scope = anyio.CancelScope()
-        self._finished = anyio.Event()
-        self._state: Literal["running", "completed", "failed", "cancelled"] = "running"
-        self._value: T
-        self._error: BaseException | None = None
-
-    def __repr__(self) -> str:
-        return f"<Handle {self.name} {self._state}>"
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        return self._wait().__await__()
-
-    async def _wait(self) -> T:
-        await self._finished.wait()
-        return self.result()
-
-    def done(self) -> bool:
-        """Whether the child has ended, in any way."""
-        return self._state != "running"
-
-    def cancelled(self) -> bool:
-        """Whether the child was cancelled before it ended."""
-        return self._state == "cancelled"
-
-    def cancel(self) -> None:
-        """Cancel this child alone; its siblings go on."""
-        self._scope.cancel()
-
-    def result(self) -> T:
-        """What the child returned.
-
-        Raises:
-            ChildCancelledError: It was cancelled.
-            RuntimeError: It is still running.
-            BaseException: What it raised.
-        """
-        error = self.exception()
-        if error is not None:
-            raise error
-        return self._value
-
-    def exception(self) -> BaseException | None:
-        """What the child raised, `None` if it returned.
-
-        Raises:
-            ChildCancelledError: It was cancelled.
-            RuntimeError: It is still running.
-        """
-        if self._state == "running":
-            raise RuntimeError(f"`{self.name}` is still running: await its handle, or ask after the scope's block")
-        if self._state == "cancelled":
-            raise ChildCancelledError(f"`{self.name}` was cancelled")
-        return self._error

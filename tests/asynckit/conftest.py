@@ -1,0 +1,75 @@
+"""Every helper is tested on every back end, and must leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+import trio
+
+
+def _backends() -> list[Any]:
+    return [
+        pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+        pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
+        pytest.param(("trio", {}), id="trio"),
+    ]
+
+
+@pytest.fixture(params=_backends())
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """The back end a test runs on."""
+    backend: tuple[str, dict[str, Any]] = request.param
+    return backend
+
+
+@pytest.fixture
+def on_asyncio(anyio_backend: tuple[str, dict[str, Any]]) -> bool:
+    """Whether the back end has native tasks of asyncio."""
+    return anyio_backend[0] == "asyncio"
+
+
+@pytest.fixture
+def only_asyncio(on_asyncio: bool) -> None:
+    """For tests of what asyncio alone has."""
+    if not on_asyncio:
+        pytest.skip("about tasks of asyncio")
+
+
+def _living() -> int:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return trio.lowlevel.current_statistics().tasks_living
+    return len(asyncio.all_tasks())
+
+
+def _open_generators() -> set[int]:
+    gc.collect()  # a coroutine that was never awaited warns here, and warnings fail
+    return {id(thing) for thing in gc.get_objects() if inspect.isasyncgen(thing) and thing.ag_frame is not None}
+
+
+@pytest.fixture
+async def no_task_is_left(anyio_backend: object) -> AsyncIterator[None]:
+    """No task outlives a test."""
+    before = _living()
+    yield
+    for _ in range(3):
+        await anyio.lowlevel.checkpoint()  # tasks that have ended are taken off the books in the next round
+    assert _living() <= before
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No task, coroutine or async generator outlives a test."""
+    if inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("no_task_is_left")
+    before = _open_generators()
+    yield
+    assert _open_generators() <= before
