@@ -26,7 +26,7 @@ SHOWN = (
     ("prefect/locking/filesystem.py", "aacquire_lock", "time.sleep"),
     ("prefect/deployments/steps/core.py", "run_step", "subprocess.check_call"),
 )
-SAMPLE = '''\
+SAMPLE = """\
 import time
 from pathlib import Path
 
@@ -39,7 +39,7 @@ async def refresh(url: str, cache: Path) -> None:
     with open("log.txt") as log:
         lines = log.readlines()
     time.sleep(len(lines))
-'''
+"""
 
 
 def title(text: str) -> None:
@@ -81,7 +81,9 @@ def show_findings(package: Path) -> None:
         for finding in findings:
             if finding["path"] == path and finding["function"].endswith(function) and finding["sink"] == sink:
                 print()
-                print(f"{finding['path']}:{finding['line']}:{finding['column']}: {finding['code']} {finding['message']}")
+                print(
+                    f"{finding['path']}:{finding['line']}:{finding['column']}: {finding['code']} {finding['message']}"
+                )
                 for hop in finding["chain"]:
                     print(f"    {hop['path']}:{hop['line']} in {hop['function']}: {hop['text']}")
                 print(f"    help: {finding['help']}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
@@ -27,16 +28,16 @@ class Offloaded(Generic[P, R]):
         sync: The original function, to be called where blocking is fine; of a method, bound as it is.
     """
 
-    def __init__(self, sync: Callable[P, R], run: Callable[[partial[R]], Awaitable[R]]) -> None:
+    def __init__(self, sync: Callable[P, R], run: Callable[..., Awaitable[R]], bound: tuple[object, ...] = ()) -> None:
         self.sync = sync
         self._run = run
+        self._bound = bound
         functools.update_wrapper(self, sync)
-        mark = getattr(inspect, "markcoroutinefunction", None)
-        if mark is not None:
-            mark(self)
+        if sys.version_info >= (3, 12):
+            inspect.markcoroutinefunction(self)
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self._run(partial(self.sync, *args, **kwargs))
+        return await self._run(*self._bound, *args, **kwargs)
 
     @overload
     def __get__(self, instance: None, owner: type[object]) -> Self: ...
@@ -45,7 +46,7 @@ class Offloaded(Generic[P, R]):
     def __get__(self, instance: Any, owner: Any) -> Any:
         if instance is None:
             return self
-        return Offloaded(partial(self.sync, instance), self._run)
+        return Offloaded(partial(self.sync, instance), self._run, (*self._bound, instance))
 
 
 @overload
@@ -99,9 +100,12 @@ def to_thread(
         return partial(to_thread, limiter=limiter, abandon_on_cancel=abandon_on_cancel)  # type: ignore[return-value]
     _check_is_sync(func, "to_thread")
 
-    async def run(call: partial[R]) -> R:
+    async def run(*args: Any, **kwargs: Any) -> R:
         return await anyio.to_thread.run_sync(
-            _without_stop_iteration, call, abandon_on_cancel=abandon_on_cancel, limiter=limiter
+            _without_stop_iteration,
+            partial(func, *args, **kwargs),
+            abandon_on_cancel=abandon_on_cancel,
+            limiter=limiter,
         )
 
     return Offloaded(func, run)
@@ -146,14 +150,17 @@ def to_process(
         it. A call that still waits for a worker is cancelled at once.
 
     Example:
-        >>> import anyio
-        >>> from asynckit import to_process
-        >>> @to_process
-        ... def count_primes(below: int) -> int:
-        ...     return sum(all(n % d for d in range(2, n)) for n in range(2, below))
-        >>> if __name__ == "__main__":
-        ...     print(anyio.run(count_primes, 100))
-        25
+        A program, in a file of its own::
+
+            import anyio
+            from asynckit import to_process
+
+            @to_process
+            def count_primes(below: int) -> int:
+                return sum(all(n % d for d in range(2, n)) for n in range(2, below))
+
+            if __name__ == "__main__":
+                print(anyio.run(count_primes, 100))
     """
     if func is None:
         _check_limiter(limiter, "to_process")
@@ -166,7 +173,7 @@ def to_process(
             " define it with `def` at the top level of a module"
         )
 
-    async def run(call: partial[R]) -> R:
+    async def run(*args: Any, **kwargs: Any) -> R:
         from anyio import to_process as processes
 
         if _original(module, name) is not func:
@@ -175,7 +182,7 @@ def to_process(
                 " name; let `@to_process` be the topmost decorator, and keep the name"
             )
         return await processes.run_sync(
-            _call_by_name, module, name, call.args, call.keywords, cancellable=cancellable, limiter=limiter
+            _call_by_name, module, name, args, kwargs, cancellable=cancellable, limiter=limiter
         )
 
     return Offloaded(func, run)
@@ -187,14 +194,14 @@ def _check_is_sync(func: object, decorator: str) -> None:
         raise TypeError(f"`@{decorator}` goes below `@{kind}`: it decorates the function, not the {kind}")
     if not callable(func):
         raise TypeError(f"`{decorator}` decorates a function, not {func!r}{_call_hint(func)}")
+    if isinstance(func, Offloaded):
+        raise TypeError(f"`{getattr(func, '__qualname__', func)}` is off the event loop already; decorate it once")
     if any(
         inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each)
         for each in (func, getattr(func, "__call__", None))  # noqa: B004  # it is looked at, not asked for
     ):
         name = getattr(func, "__qualname__", repr(func))
         raise TypeError(f"`{decorator}` is for synchronous functions; `{name}` is async already: use it as it is")
-    if isinstance(func, Offloaded):
-        raise TypeError(f"`{getattr(func, '__qualname__', func)}` is off the event loop already; decorate it once")
 
 
 def _call_hint(wrong: object) -> str:

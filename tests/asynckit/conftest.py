@@ -56,7 +56,12 @@ def _open_generators() -> set[int]:
 
 
 @pytest.fixture
-async def no_task_is_left(anyio_backend: object) -> AsyncIterator[None]:
+async def warmed_up(anyio_backend: object) -> None:
+    """For modules to override: what is started once in an event loop and ends with it, is started here."""
+
+
+@pytest.fixture
+async def no_task_is_left(warmed_up: None) -> AsyncIterator[None]:
     """No task outlives a test."""
     before = _living()
     yield

@@ -1,0 +1,135 @@
+"""The public names as users see them: checked by mypy and basedpyright, never run."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Literal, assert_type
+
+import anyio
+
+from asynckit import (
+    ChildCancelledError,
+    Deadline,
+    Handle,
+    Offloaded,
+    Scope,
+    amap,
+    gather,
+    open_scope,
+    timeout,
+    to_process,
+    to_thread,
+)
+
+
+async def length(text: str) -> int:
+    return len(text)
+
+
+async def name() -> str:
+    return "name"
+
+
+async def flag() -> bool:
+    return True
+
+
+async def pages() -> AsyncIterator[str]:
+    yield "page"
+
+
+async def mapping() -> None:
+    assert_type(await amap(length, ["a", "b"]), list[int])
+    assert_type(await amap(length, pages(), limit=None), list[int])
+    assert_type(await amap(length, {"a"}, on_error="skip", item_timeout=1.5), list[int])
+    assert_type(await amap(length, ("a",), on_error="cancel"), list[int])
+    assert_type(await amap(length, ("a",), on_error="return"), list[int | Exception])
+    await amap(length, [1])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    await amap(length, ["a"], on_error="ignore")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+async def gathering(many: list[Coroutine[Any, Any, int]], perhaps: bool) -> None:
+    assert_type(await gather(), tuple[()])
+    assert_type(await gather(name()), tuple[str])
+    assert_type(await gather(name(), length("a")), tuple[str, int])
+    assert_type(await gather(name(), length("a"), flag(), limit=2), tuple[str, int, bool])
+    assert_type(await gather(name(), length("a"), flag(), name()), tuple[str, int, bool, str])
+    assert_type(await gather(name(), length("a"), flag(), name(), flag()), tuple[str, int, bool, str, bool])
+    assert_type(await gather(name(), name(), name(), name(), name(), name()), tuple[str, ...])
+    assert_type(await gather(*many), tuple[int, ...])
+    assert_type(
+        await gather(name(), length("a"), return_exceptions=True),
+        tuple[str | Exception, int | Exception],
+    )
+    assert_type(await gather(*many, return_exceptions=True), tuple[int | Exception, ...])
+    assert_type(await gather(*many, return_exceptions=perhaps), tuple[int | Exception, ...])
+
+
+async def deadlines() -> None:
+    with timeout(5) as deadline:
+        assert_type(deadline, Deadline)
+        assert_type(deadline.deadline, float)
+        assert_type(deadline.remaining(), float)
+        assert_type(deadline.expired, bool)
+        deadline.reschedule(None)
+    assert_type(deadline.error(), TimeoutError)
+
+
+async def scopes(policy: Literal["cancel", "collect"]) -> None:
+    async with open_scope(limit=10, timeout=5, on_error=policy, name="scope") as scope:
+        assert_type(scope, Scope)
+        one = scope.start_soon(length, "a")
+        assert_type(one, Handle[int])
+        two = scope.create_task(name(), name="two")
+        assert_type(two, Handle[str])
+        assert_type(await one, int)
+        assert_type(two.name, str)
+        scope.start_soon(length, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        scope.cancel()
+    assert_type(two.result(), str)
+    assert_type(two.exception(), BaseException | None)
+    assert_type(two.done(), bool)
+    assert_type(two.cancelled(), bool)
+    two.cancel()
+    assert_type(ChildCancelledError().args, tuple[Any, ...])
+
+
+@to_thread
+def read(path: str, *, size: int = -1) -> bytes:
+    return path.encode()[:size]
+
+
+@to_thread(limiter=anyio.CapacityLimiter(2), abandon_on_cancel=True)
+def write(path: str, content: bytes) -> None: ...
+
+
+@to_process
+def count(below: int) -> int:
+    return below
+
+
+@to_process(cancellable=False)
+def total(numbers: list[float]) -> float:
+    return sum(numbers)
+
+
+class Box:
+    @to_thread
+    def open(self, key: str) -> int:
+        return len(key)
+
+
+async def offloading(box: Box) -> None:
+    assert_type(await read("path", size=1), bytes)
+    assert_type(read.sync("path"), bytes)
+    assert_type(await write("path", b""), None)
+    assert_type(await count(7), int)
+    assert_type(await total([1.0]), float)
+    assert_type(await box.open("key"), int)
+    assert_type(await Box.open(box, "key"), int)
+    assert_type(box.open.sync("key"), int)
+    assert_type(await amap(count, range(3)), list[int])
+    await read(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await box.open(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    kept: Callable[[int], Coroutine[Any, Any, int]] = count
+    offloaded: Offloaded[[int], int] = count
+    assert_type(await kept(1), int)
+    assert_type(await offloaded(1), int)
