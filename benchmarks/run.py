@@ -13,6 +13,7 @@ import os
 import platform
 import time
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +123,8 @@ def linter(package: Path) -> None:
 def main() -> None:
     """Print both tables."""
 
-    print(
-        f"{platform.python_implementation()} {platform.python_version()}, anyio {version('anyio')}, {platform.machine()}"
-    )
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"{python}, anyio {version('anyio')}, {platform.machine()}")
     helpers()
     packages = sorted(path for path in PACKAGES.glob("*==*") if path.is_dir())
     print("\nlinter, cold, one process" if packages else "\nlinter: run `make demo` first, it fetches the packages")

@@ -31,7 +31,7 @@ class Handle(Generic[T]):
     __slots__ = ("_error", "_finished", "_scope", "_state", "_value", "name")
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name: str = name
         self._scope = anyio.CancelScope()
         self._finished = anyio.Event()
         self._state: Literal["running", "completed", "failed", "cancelled"] = "running"

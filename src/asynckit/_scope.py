@@ -30,8 +30,8 @@ def open_scope(
     """Open a scope for tasks; the block ends when all of them have.
 
     Args:
-        limit: How many children run at once; the others wait for their turn, in the order they were started. `None` for
-            no bound. A child that waits for one that has no turn yet can wait for ever.
+        limit: How many children run at once; the others wait for their turn. `None` for no bound. A child that waits
+            for one that has no turn yet can wait for ever.
         timeout: Seconds the whole block may take, its children included; `None` for no end.
         on_error: What an `Exception` of a child does: `cancel` cancels the body and the other children; `collect` lets
             them go on, and raises all of them together at the end. An exception of the body, and one that is no

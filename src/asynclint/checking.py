@@ -10,7 +10,7 @@ from asynclint.findings import Finding, Severity
 from asynclint.project import Program, ProgramModule, roots_of
 from asynclint.project.cache import FactsCache
 from asynclint.project.program import read_source
-from asynclint.rules import check, find, unsilenced
+from asynclint.rules import Rule, check, find, unsilenced
 from asynclint.settings import Settings
 from asynclint.syntax import SourceError
 
@@ -20,9 +20,9 @@ class Checker:
 
     def __init__(self, settings: Settings, paths: Iterable[str | Path], *, cache: FactsCache | None = None) -> None:
         """Make a checker for the files at, and below, `paths`."""
-        self.settings = settings
-        self.rules = settings.rules()
-        self.program = Program(dict.fromkeys([*map(str, roots_of(paths)), *settings.roots]), cache=cache)
+        self.settings: Settings = settings
+        self.rules: tuple[Rule, ...] = settings.rules()
+        self.program: Program = Program(dict.fromkeys([*map(str, roots_of(paths)), *settings.roots]), cache=cache)
 
     def check(self, path: str, *, only_async: bool = False) -> list[Finding]:
         """The findings in a file that no `# noqa` on their lines silences; ASY000 where it cannot be analysed.

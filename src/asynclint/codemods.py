@@ -23,7 +23,7 @@ from asynclint.settings import load_settings
 class ApplyFixes(CodemodCommand):
     """Applies the fixes of every rule that is on, by default or by the project's configuration."""
 
-    DESCRIPTION = "Fix what asynclint finds, as far as its rules know how to."
+    DESCRIPTION: str = "Fix what asynclint finds, as far as its rules know how to."
     FAMILIES: tuple[str, ...] = ("ASY",)
     """How the codes begin whose findings are fixed."""
 
@@ -63,5 +63,5 @@ class ApplyFixes(CodemodCommand):
 class OffloadBlockingCalls(ApplyFixes):
     """Awaits what has an async twin, and moves other blocking calls to a worker thread."""
 
-    DESCRIPTION = "Keep blocking calls off the event loop: await their async twin, or run them in a worker thread."
-    FAMILIES = ("ASY1", "ASY2")
+    DESCRIPTION: str = "Keep blocking calls off the event loop: await their async twin, or run them in a worker thread."
+    FAMILIES: tuple[str, ...] = ("ASY1", "ASY2")

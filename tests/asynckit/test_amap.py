@@ -9,6 +9,8 @@ from typing import Any
 
 import anyio
 import pytest
+import sniffio
+import trio
 from anyio.lowlevel import checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -86,6 +88,56 @@ async def test_items_are_taken_only_as_workers_get_free() -> None:
         group.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("limit", [1, 5, 16])
+async def test_as_many_as_limit_run_at_once_if_there_are_items(is_async: bool, limit: int) -> None:
+    running = 0
+    together = anyio.Event()
+
+    async def meet(item: int) -> None:
+        nonlocal running
+        running += 1
+        if running == limit:
+            together.set()
+        await together.wait()
+
+    await amap(meet, numbers(2 * limit) if is_async else range(2 * limit), limit=limit)
+
+
+async def test_without_a_limit_all_run_at_once_and_none_is_started_in_vain(only_asyncio: None) -> None:
+    count = 500
+    running = most = 0
+    together = anyio.Event()
+
+    async def meet(item: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, len(asyncio.all_tasks()))
+        if running == count:
+            together.set()
+        await together.wait()
+
+    await amap(meet, range(count), limit=None)
+    assert most < 2 * count
+
+
+async def test_a_slow_source_does_not_hold_up_the_items() -> None:
+    more = anyio.Event()
+
+    async def items() -> AsyncIterator[int]:
+        yield 0
+        await more.wait()
+        yield 1
+
+    async def work(item: int) -> int:
+        await checkpoint()
+        if item == 0:
+            more.set()
+        return item
+
+    assert await amap(work, items(), limit=5) == [0, 1]
+
+
 async def test_no_more_tasks_than_workers(only_asyncio: None) -> None:
     before = len(asyncio.all_tasks())
     most = 0
@@ -113,6 +165,52 @@ async def test_a_context_variable_set_by_an_item_is_seen_by_nobody_else() -> Non
     assert await amap(use, range(10), limit=2) == [f"item {item}" for item in range(10)]
     assert set(seen) == {"outer"}
     assert variable.get() == "outer"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_source_has_one_context_of_its_own(is_async: bool) -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="unset")
+    seen = []
+
+    def items() -> Iterator[int]:
+        for number in range(6):
+            token = variable.set(f"item {number}")
+            yield number
+            variable.reset(token)
+
+    async def async_items() -> AsyncIterator[int]:
+        for number in range(6):
+            token = variable.set(f"item {number}")
+            try:
+                await checkpoint()
+                yield number
+            finally:
+                variable.reset(token)
+
+    async def use(item: int) -> None:
+        seen.append(variable.get())
+        await checkpoint()
+
+    await amap(use, async_items() if is_async else items(), limit=3)
+    assert set(seen) == {"unset"}
+    assert variable.get() == "unset"
+
+    async def fail(item: int) -> None:
+        raise ValueError
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await amap(fail, async_items() if is_async else items())
+    assert caught.value.__context__ is None
+
+
+async def test_an_item_knows_its_task_and_its_library(on_asyncio: bool) -> None:
+    async def use(item: int) -> tuple[str, bool]:
+        before = asyncio.current_task() if on_asyncio else trio.lowlevel.current_task()
+        await checkpoint()
+        after = asyncio.current_task() if on_asyncio else trio.lowlevel.current_task()
+        return sniffio.current_async_library(), before is after is not None
+
+    assert await amap(use, range(3)) == [("asyncio" if on_asyncio else "trio", True)] * 3
 
 
 async def test_scopes_and_child_tasks_work_inside_an_item(on_asyncio: bool) -> None:
@@ -153,6 +251,42 @@ async def test_the_first_failure_cancels_the_others_and_takes_no_more_items() ->
     assert [str(error) for error in caught.value.exceptions] == ["item 2"]
     assert len(taken) <= 5
     assert sorted([*cancelled, 2]) == taken
+
+
+async def test_no_source_is_asked_after_a_failure() -> None:
+    class Source:
+        asked = 0
+
+        def __aiter__(self) -> Source:
+            return self
+
+        async def __anext__(self) -> int:
+            self.asked += 1
+            await checkpoint()
+            if self.asked == 3:
+                raise LookupError
+            return self.asked
+
+    source = Source()
+    with pytest.raises(ExceptionGroup):
+        await amap(double, source, limit=10)
+    assert source.asked == 3
+
+
+async def test_a_stream_given_as_items_stays_open() -> None:
+    send, receive = anyio.create_memory_object_stream[int](10)
+
+    async def work(item: int) -> int:
+        if item == 1:
+            raise ValueError
+        return item
+
+    async with send, receive:
+        for number in range(5):
+            send.send_nowait(number)
+        with pytest.raises(ExceptionGroup):
+            await amap(work, receive, limit=1)
+        assert receive.receive_nowait() == 2
 
 
 async def test_on_error_return_puts_the_exception_in_its_place() -> None:
@@ -263,6 +397,32 @@ async def test_odd_exceptions_of_an_item_are_not_lost(error: type[BaseException]
         await amap(plain, range(3))
     if isinstance(caught.value, BaseExceptionGroup):
         assert caught.value.subgroup(lambda e: isinstance(e, error) or isinstance(e.__cause__, error)) is not None
+
+
+@pytest.mark.parametrize("policy", ["cancel", "return"])
+async def test_stop_iteration_of_the_function_itself_is_not_lost(policy: Any) -> None:
+    def stop(item: int) -> Awaitable[None]:
+        raise StopIteration
+
+    async def main() -> list[Any]:
+        return await amap(stop, range(2), on_error=policy)
+
+    if policy == "return":
+        assert [type(result) for result in await main()] == [RuntimeError, RuntimeError]
+    else:
+        with pytest.raises(ExceptionGroup) as caught:
+            await main()
+        assert caught.group_contains(RuntimeError)
+
+
+def test_the_shutdown_of_asyncio_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        task = asyncio.create_task(amap(lambda _: anyio.sleep_forever(), range(3), on_error="return"))
+        await anyio.wait_all_tasks_blocked()
+        assert not task.done()
+
+    asyncio.run(main())
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])

@@ -1,5 +1,7 @@
 """Scopes and the handles on their children."""
 
+# an error leaves a scope at the end of its block, whatever raised it there
+
 from __future__ import annotations
 
 import asyncio
@@ -189,7 +191,7 @@ async def test_a_child_that_ends_in_spite_of_being_cancelled_has_its_result() ->
 
     async with open_scope() as scope:
         child = scope.start_soon(stubborn)
-        await checkpoint()
+        await anyio.wait_all_tasks_blocked()
         child.cancel()
     assert child.result() == 1
 
@@ -322,6 +324,7 @@ async def test_never_more_than_limit_children_run_at_once(limit: int) -> None:
 async def test_a_child_that_waits_for_its_turn_can_be_cancelled() -> None:
     async with open_scope(limit=1) as scope:
         first = scope.start_soon(anyio.sleep_forever)
+        await anyio.wait_all_tasks_blocked()
         waiting = scope.create_task(give(1))
         await anyio.wait_all_tasks_blocked()
         waiting.cancel()

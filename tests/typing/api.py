@@ -42,7 +42,7 @@ async def mapping() -> None:
     assert_type(await amap(length, {"a"}, on_error="skip", item_timeout=1.5), list[int])
     assert_type(await amap(length, ("a",), on_error="cancel"), list[int])
     assert_type(await amap(length, ("a",), on_error="return"), list[int | Exception])
-    await amap(length, [1])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    await amap(length, [1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await amap(length, ["a"], on_error="ignore")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
@@ -77,12 +77,12 @@ async def scopes(policy: Literal["cancel", "collect"]) -> None:
     async with open_scope(limit=10, timeout=5, on_error=policy, name="scope") as scope:
         assert_type(scope, Scope)
         one = scope.start_soon(length, "a")
-        assert_type(one, Handle[int])
+        _ = assert_type(one, Handle[int])
         two = scope.create_task(name(), name="two")
-        assert_type(two, Handle[str])
+        _ = assert_type(two, Handle[str])
         assert_type(await one, int)
         assert_type(two.name, str)
-        scope.start_soon(length, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        _ = scope.start_soon(length, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         scope.cancel()
     assert_type(two.result(), str)
     assert_type(two.exception(), BaseException | None)

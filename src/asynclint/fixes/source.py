@@ -65,7 +65,7 @@ class Tree:
     """A syntax tree one can climb, and whose calls are found by their span."""
 
     def __init__(self, text: str) -> None:
-        self.root = parse(text)
+        self.root: ast.Module = parse(text)
         self._lines = NEWLINE.split(text)
         self._parents: dict[ast.AST, ast.AST] = {}
         self._calls: dict[Span, ast.Call] = {}

@@ -21,8 +21,8 @@ class ProgramModule:
     __slots__ = ("_lines", "facts", "path")
 
     def __init__(self, path: str, facts: Module, lines: list[str] | None = None) -> None:
-        self.path = path
-        self.facts = facts
+        self.path: str = path
+        self.facts: Module = facts
         self._lines = lines
 
     @property
@@ -79,7 +79,7 @@ class ModuleMap:
     """
 
     def __init__(self, roots: Iterable[str | Path]) -> None:
-        self.roots = [os.path.abspath(root) for root in roots]
+        self.roots: list[str] = [os.path.abspath(root) for root in roots]
         self._listings: dict[str, dict[str, bool]] = {}
         self._absolute: dict[str, str] = {}
 

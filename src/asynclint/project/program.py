@@ -29,7 +29,7 @@ class Program:
         self, roots: Iterable[str | Path], *, cache: FactsCache | None = None, catalog: Catalog | None = None
     ) -> None:
         """Make a program of the modules below `roots`; nothing is read yet."""
-        self.catalog = catalog or builtin_catalog()
+        self.catalog: Catalog = catalog or builtin_catalog()
         self._cache = cache
         self._loaded: dict[str, ProgramModule | None] = {}
         self._map = ModuleMap(roots)

@@ -33,7 +33,8 @@ def page(rule: Rule) -> str:
     sections = [f"# {rule.name} ({rule.code})", rule.summary, facts, "## Why", rule.why.strip()]
     for title, examples in (("Bad", rule.bad), ("Good", rule.good)):
         fences = "\n\n".join(f"```python\n{example.strip()}\n```" for example in examples)
-        sections += [f"## {title}", fences]
+        if fences:
+            sections += [f"## {title}", fences]
     if rule.fix_notes:
         sections += ["## Fix", rule.fix_notes.strip()]
     if rule.references:

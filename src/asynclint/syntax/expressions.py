@@ -23,9 +23,9 @@ class ExpressionWalker:
     """
 
     def __init__(self, module: Module) -> None:
-        self.module = module
+        self.module: Module = module
         self.scope: Scope = Scope(Function("<module>", "<module>", 1, 0), 0)
-        self.prefix = ""
+        self.prefix: str = ""
 
     # -- entry points ----------------------------------------------------------------------------------------------
 

@@ -95,6 +95,9 @@ def _count_characters(module: Module, source: bytes) -> None:
 class Walker(StatementWalker):
     """The whole walk: definitions and imports on top of statements and expressions."""
 
+    scope: Scope
+    prefix: str
+
     def walk(self, tree: ast.Module) -> None:
         """Gather the facts of a whole module."""
         function = self.scope.function

@@ -44,20 +44,20 @@ class Scope:
     )
 
     def __init__(self, function: Function, index: int) -> None:
-        self.function = function
-        self.index = index
+        self.function: Function = function
+        self.index: int = index
         self.env: Env = {}
-        self.owner = -1
-        self.method_of = function.owner
-        self.receiver = ""
+        self.owner: int = -1
+        self.method_of: int = function.owner
+        self.receiver: str = ""
         self.loads: list[str] = []
         self.reads: set[str] = set()
         self.shared: set[str] = set()
         self.statement: Statement | None = None
         self.used: set[str] = set()
-        self.alive = True
-        self.records = True
-        self.lazy = False
+        self.alive: bool = True
+        self.records: bool = True
+        self.lazy: bool = False
 
     def bind(self, name: str, values: Iterable[str]) -> None:
         """From here on `name` stands for any of `values` (binding values)."""
