@@ -110,6 +110,7 @@ class Work(Generic[T, R]):
                         self._fail(index, ChildCancelledError(f"item {index} cancelled itself"))
                 except Exception as error:  # noqa: BLE001  # this is what `on_error` is about
                     self._fail(index, error)
+                    await anyio.lowlevel.checkpoint_if_cancelled()  # it may have raised this on being cancelled
                 if task is not None and task.cancelling() and not cancelled_from_outside(self._group.cancel_scope):
                     self._interrupt(f"the task that ran item {index} was cancelled, by the item or from afar")
                     break

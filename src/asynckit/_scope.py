@@ -75,22 +75,20 @@ async def _scope(limit: int | None, deadline: Deadline, collect: bool, name: str
     collected: list[BaseException] = []
     with deadline:
         others: Sequence[BaseException] = ()
-        interruption: BaseException | None = None
         try:
             async with anyio.create_task_group() as group:
                 yield Scope(group, limit, collected if collect else None)
         except BaseExceptionGroup as group_error:
             others = group_error.exceptions
-        except anyio.get_cancelled_exc_class() as error:
-            interruption = error
+        except anyio.get_cancelled_exc_class():
+            if not collected:
+                raise
         # An error met twice is a child's own, and the same raised again from its handle.
         errors = list({id(error): error for error in (*others, *collected)}.values())
         if errors:
             if deadline.expired:
                 errors.append(deadline.error())
             raise BaseExceptionGroup(f"errors in {name or 'a scope'}", errors) from None
-        if interruption is not None:
-            raise interruption
 
 
 class Scope:

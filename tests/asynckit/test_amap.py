@@ -505,6 +505,25 @@ async def test_a_native_cancellation_from_outside_is_not_kept(only_asyncio: None
         await task
 
 
+async def test_an_item_that_fails_on_being_cancelled_takes_no_more_items() -> None:
+    begun = []
+
+    async def work(item: int) -> None:
+        begun.append(item)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise ValueError
+
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: amap(work, range(10), limit=2, on_error="return"))
+            await anyio.wait_all_tasks_blocked()
+            scope.cancel()
+    assert scope.cancelled_caught
+    assert begun == [0, 1]
+
+
 async def test_the_callers_cancellation_count_is_right_after_a_failure(only_asyncio: None) -> None:
 
     async def work(item: int) -> None:

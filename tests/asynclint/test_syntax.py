@@ -8,7 +8,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asynclint.syntax import Function, Module, SourceError, extract, plain
@@ -37,6 +37,7 @@ def test_facts_do_not_depend_on_who_parses() -> None:
 
 
 @given(st.binary(max_size=200))
+@example(b"#\x80")  # `ast` passes over it, the interpreter would not
 def test_any_bytes_give_facts_or_a_source_error(source: bytes) -> None:
     try:
         module = extract(source)

@@ -44,16 +44,16 @@ def extract(source: bytes, tree: ast.Module | None = None) -> Module:
         if tree is None:
             tree = ast.parse(source)
         Walker(module).walk(tree)
+        if not source.isascii():
+            _count_characters(module, source)
     except SyntaxError as error:
         raise SourceError(error.msg, error.lineno or 1, max(error.offset or 1, 1)) from None
-    except ValueError as error:  # NUL bytes, before Python 3.12
+    except ValueError as error:  # NUL bytes, before Python 3.12; bytes that are not in the file's encoding
         raise SourceError(str(error)) from None
     except (RecursionError, MemoryError):
         raise SourceError("nested too deeply to be analysed") from None
     if b"noqa" in source:
         module.noqa = _noqa(source)
-    if not source.isascii():
-        _count_characters(module, source)
     return module
 
 
