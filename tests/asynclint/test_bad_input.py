@@ -73,6 +73,12 @@ def test_empty_and_binary_looking_files_pass(tmp_path: Path) -> None:
     assert (code, others) == (1, [])
 
 
+def test_what_the_compiler_warns_of_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text("async def f(x):\n    return '\\d' if x is 1 else 1if x else 2\n")
+    code, others, stderr = check_beside_a_good_file(tmp_path)
+    assert (code, others, stderr) == (1, [], "1 finding\n")
+
+
 def test_a_path_that_does_not_exist_is_a_usage_error_and_the_rest_is_checked(tmp_path: Path) -> None:
     code, others, stderr = check_beside_a_good_file(tmp_path, "missing.py", "good.py")
     assert (code, others) == (2, [])

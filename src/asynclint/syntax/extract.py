@@ -6,6 +6,7 @@ import ast
 import io
 import re
 import tokenize
+import warnings
 
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.facts import Call, Class, Function, Module, Statement
@@ -41,9 +42,10 @@ def extract(source: bytes, tree: ast.Module | None = None) -> Module:
     """
     module = Module()
     try:
-        if tree is None:
-            tree = ast.parse(source)
-        Walker(module).walk(tree)
+        # What the compiler warns of (`"\\d"`, `1if x`) is for those who run the code, not for who looks at it.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            Walker(module).walk(ast.parse(source) if tree is None else tree)
         if not source.isascii():
             _count_characters(module, source)
     except SyntaxError as error:
