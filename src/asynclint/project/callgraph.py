@@ -73,14 +73,12 @@ class CallGraph:
         return sorted(indices)
 
     def _callbacks(self, module: ProgramModule, function: int, call: Call) -> Iterator[int]:
+        """The functions of the module that a call hands to the loop."""
         if call.target.rpartition(".")[2] not in self._callback_names:
             return
         for value in self._resolver.resolve(module, function, call.target):
-            position = (
-                self._catalog.callbacks.get(self._catalog.canonical(value.name))
-                if isinstance(value, External)
-                else None
-            )
+            name = self._catalog.canonical(value.name) if isinstance(value, External) else ""
+            position = self._catalog.callbacks.get(name)
             if position is not None and position < len(call.arguments):
                 for handed in self._resolver.binding(module, function, call.arguments[position]):
                     if isinstance(handed, FunctionValue) and handed.path == module.path:
@@ -113,13 +111,11 @@ class CallGraph:
             case FunctionValue():
                 if self._runs_here(value, call):
                     yield value.path, value.index
-            case ClassValue():
-                for name in _CONSTRUCTORS:
+            case ClassValue() | Instance():
+                for name in _CONSTRUCTORS if isinstance(value, ClassValue) else ("__call__",):
                     for method in self._resolver.attribute(value, name):
-                        yield from self._runs(module, index, call, method)
-            case Instance():
-                for method in self._resolver.attribute(value, "__call__"):
-                    yield from self._runs(module, index, call, method)
+                        if isinstance(method, (FunctionValue, External)):
+                            yield from self._runs(module, index, call, method)
 
     # -- sinks -----------------------------------------------------------------------------------------------------
 

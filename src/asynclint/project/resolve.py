@@ -268,7 +268,8 @@ class Resolver:
             case ClassValue():
                 return (Instance(value),)
             case Instance():
-                return _distinct(v for method in self.attribute(value, "__call__") for v in self.call(method))
+                methods = (m for m in self.attribute(value, "__call__") if isinstance(m, FunctionValue))
+                return _distinct(v for method in methods for v in self.call(method))
             case Coroutine(function):
                 module = self._load(function.path)
                 return self._returned(module, function, module.facts.functions[function.index]) if module else ()
