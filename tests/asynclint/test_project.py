@@ -96,6 +96,13 @@ def test_a_long_chain_and_a_large_cycle_end(tmp_path: Path) -> None:
     assert len(blocked.chain) == count + 2
 
 
+def test_a_deep_hierarchy_ends(tmp_path: Path) -> None:
+    classes = "".join(f"class C{n + 1}(C{n}): ...\n" for n in range(2000))
+    root = "class C0:\n    def go(self):\n        open('x')\n"
+    write(tmp_path, app=f"{root}{classes}async def main(c: C2000):\n    c.go()\n")
+    assert sinks(tmp_path, "app.py") == ["open"]
+
+
 def test_a_changed_text_gives_new_answers(tmp_path: Path) -> None:
     write(tmp_path, app="import time\nasync def main():\n    time.sleep(1)\n")
     checker = Checker(Settings(), [tmp_path])

@@ -310,15 +310,22 @@ class Resolver:
         """The class and its bases, nearest first; bases outside the program are `External`, unknown ones left out."""
         order = self._orders.get(cls)
         if order is None:
-            self._orders[cls] = [cls]  # a class that inherits from itself
-            order = [cls]
-            module, fact = self._class(cls)
-            for path in fact.bases:
-                for base in self.resolve(module, fact.scope, path):
-                    ancestors = self.resolution_order(base) if isinstance(base, ClassValue) else [base]
-                    order.extend(ancestor for ancestor in ancestors if ancestor not in order)
-            self._orders[cls] = order
+            # Not by recursion: hierarchies may be deep, and a class may inherit from itself by mistake.
+            seen: dict[Value, None] = {}
+            pending: list[Value] = [cls]
+            while pending:
+                ancestor = pending.pop()
+                if ancestor in seen:
+                    continue
+                seen[ancestor] = None
+                if isinstance(ancestor, ClassValue):
+                    pending.extend(reversed(self._bases(ancestor)))
+            order = self._orders[cls] = list(seen)
         return order
+
+    def _bases(self, cls: ClassValue) -> list[Value]:
+        module, fact = self._class(cls)
+        return [base for path in fact.bases for base in self.resolve(module, fact.scope, path)]
 
     def _super(self, module: ProgramModule, function: int) -> Values:
         while function > 0:
