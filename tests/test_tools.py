@@ -67,10 +67,10 @@ def test_a_scaffolded_rule_can_be_declared(checkout: Path, code: str, name: str,
     assert {rule.name for rule in namespace["RULES"]} == {name}
 
 
-def test_a_new_blocking_category_gets_a_catalogue(checkout: Path) -> None:
+def test_a_new_blocking_rule_gets_a_category_in_the_catalogue(checkout: Path) -> None:
     scaffold(checkout, "ASY199", "blocking-scaffold")
-    catalogue = tomllib.loads((checkout / "src/asynclint/catalog/scaffold.toml").read_text())
-    assert (catalogue["category"], catalogue["number"]) == ("scaffold", 99)
+    categories = tomllib.loads((checkout / "src/asynclint/catalog/categories.toml").read_text())
+    assert categories["scaffold"]["number"] == 99
 
 
 @pytest.mark.parametrize(

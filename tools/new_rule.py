@@ -3,7 +3,7 @@
     python tools/new_rule.py ASY310 session-per-request
 
 Nothing else has to be told of it: rules are found by being there. ASY1xx starts a category of blocking calls: the
-direct rule, its twin through helpers, and a catalogue file for its sinks.
+direct rule, its twin through helpers, and a category for its sinks in the catalogue.
 """
 
 from __future__ import annotations
@@ -124,14 +124,11 @@ async def main():
     ),
 )
 '''
-CATALOGUE = """\
-category = "{category}"
+CATEGORY = """
+[{category}]
 number = {number}
+severity = "warning"
 help = "TODO the cure, without a final full stop"
-
-[[api]]
-name = "TODO.Class"
-blocks = ["TODO"]
 """
 CASES = """\
 # {code}: {name}
@@ -186,7 +183,6 @@ def scaffold(code: str, name: str, root: Path) -> list[Path]:
     files = {root / "tests" / "asynclint" / "cases" / f"{name}.md": CASES.format(**fields, preview=preview)}
     if code[3] == "1":
         files[family / f"{category.replace('-', '_')}.py"] = BLOCKING_RULE.format(**fields)
-        files[package / "catalog" / f"{category.replace('-', '_')}.toml"] = CATALOGUE.format(**fields)
     else:
         files[family / f"{name.replace('-', '_')}.py"] = RULE.format(**fields)
     if not (family / "__init__.py").exists():
@@ -197,7 +193,17 @@ def scaffold(code: str, name: str, root: Path) -> list[Path]:
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    if code[3] == "1":
+        add_category(package / "catalog" / "categories.toml", CATEGORY.format(**fields))
     return list(files)
+
+
+def add_category(path: Path, text: str) -> None:
+    """Append a category to the catalogue's, unless it is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = path.read_text(encoding="utf-8") if path.exists() else ""
+    if text.splitlines()[1] not in known.splitlines():
+        path.write_text(known + text, encoding="utf-8")
 
 
 def main() -> None:

@@ -1,39 +1,68 @@
 """What the APIs of Python and its libraries do to an event loop: data in TOML, and the one module that loads it.
 
-A file `NAME.toml` beside this module holds the entries of one category. Its tables:
+    categories.toml         the kinds of blocking
+    runtimes/*.toml         what runs functions on or off the loop: read at once
+    apis/TOPLEVEL.toml      one file for each top-level module, read when its name is first asked about
 
-    category = "file-io"                # what `blocks` entries of this file are; absent in files without sinks
-    number = 3                          # its codes are ASY103 (direct) and ASY203 (through helpers)
-    help = "…"                          # the cure named in reports, unless an entry names its own
+The tables of the last two:
+
+    distribution = "redis"              # on PyPI; absent for the standard library
 
     [[api]]
     name = "pathlib.Path"               # a module or a class, by its public name
     also = ["pathlib.PosixPath"]        # other names of the same thing
     bases = ["pathlib.PurePath"]        # for a class: what it inherits from
-    blocks = ["read_text"]              # members that block the thread that calls them
+    category = "file-io"                # what `blocks` of this table are
+    blocks = ["read_text"]              # members that block the thread that calls them; `*`: all but the private and `safe`
     lazy = ["glob"]                     # of these: those that return an iterator, and block while it is consumed
-    unless = { wait = "timeout=0" }     # the member does not block when called with this argument
+    unless = { wait = "timeout=0" }     # the member does not block when called so; a list for several; `0=False` by position
     follows = true                      # not reported where the object itself comes from a sink: `open(…).read()`
-    help = "…"
+    help = "…"                          # the cure, where the category's does not fit
+    severity = "info"                   # where the category's does not fit
+    when = "for files beyond 1 MB"      # what must hold for the call to take long
     safe = ["joinpath"]                 # members known not to block
     returns = { open = "io.IOBase" }    # what calling a member, or reading a property, gives an instance of
+    items = { glob = "pathlib.Path" }   # what iterating over that gives
     offloads = ["to_thread"]            # members that run the function they are given, or decorate, off the loop
     callbacks = { call_soon = 0 }       # members that run their n-th argument on the loop
     spawns = ["create_task"]            # members that return a task which nothing else keeps alive
     pure = ["sleep"]                    # members without effects that another task could notice
     reads = ["get"]                     # async members that only read from outside, safe to run side by side
+    virtual = true                      # a name of our own, for what has none: not looked for by the verifying tool
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
-_MEMBER_LISTS = ("safe", "offloads", "spawns", "pure", "reads")
-_KEYS = {"name", "also", "bases", "blocks", "lazy", "unless", "follows", "help", "returns", "callbacks", *_MEMBER_LISTS}
+_ROLES = ("safe", "offloads", "spawns", "pure", "reads")
+_MAPS = ("returns", "items", "callbacks")
+_KEYS = {
+    *("name", "also", "bases", "category", "blocks", "lazy", "unless", "follows", "help", "severity", "when"),
+    *("virtual", *_MAPS, *_ROLES),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A kind of blocking.
+
+    Attributes:
+        number: The last two digits of its codes.
+        severity: `error`, `warning` or `info`.
+        help: The cure, without a final full stop.
+    """
+
+    name: str
+    number: int
+    severity: str
+    help: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +74,10 @@ class Sink:
         category: `sleep`, `http`, `file-io`, …
         number: The last two digits of the category's codes.
         help: The cure, without a final full stop.
+        severity: `error`, `warning` or `info`.
+        when: What must hold for the call to take long, or `""`.
         lazy: Calling it only makes an iterator; it blocks while that is consumed.
-        unless: `keyword=value`: a call with this argument does not block.
+        unless: `keyword=value` or `position=value`: a call with any of these arguments does not block.
         follows: Where the object was made by a sink of this category, that sink alone is reported.
     """
 
@@ -54,8 +85,10 @@ class Sink:
     category: str
     number: int
     help: str
+    severity: str = "warning"
+    when: str = ""
     lazy: bool = False
-    unless: str = ""
+    unless: tuple[str, ...] = ()
     follows: bool = False
 
     @property
@@ -78,43 +111,60 @@ class Sink:
 class Catalog:
     """All entries by dotted name. Names given to the methods may be any alias; `canonical` maps them."""
 
+    categories: dict[str, Category] = field(default_factory=dict)
     sinks: dict[str, Sink] = field(default_factory=dict)
     classes: dict[str, list[str]] = field(default_factory=dict)
-    returns: dict[str, str] = field(default_factory=dict)
-    callbacks: dict[str, int] = field(default_factory=dict)
-    members: dict[str, set[str]] = field(default_factory=lambda: {role: set() for role in _MEMBER_LISTS})
+    maps: dict[str, dict[str, Any]] = field(default_factory=lambda: {kind: {} for kind in _MAPS})
+    members: dict[str, set[str]] = field(default_factory=lambda: {role: set() for role in _ROLES})
     aliases: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, Traversable] = field(default_factory=dict)
+    """Top-level module to the file that tells of it, until that is read."""
     _found: dict[str, str] = field(default_factory=dict)
 
     def add(self, document: dict[str, Any], source: str) -> None:
         """Take in one parsed TOML document.
 
         Raises:
-            ValueError: It has a key this catalogue does not know, or an API without a name.
+            ValueError: It has a key or a category this catalogue does not know, or an API without a name.
         """
-        category, number = document.get("category", ""), document.get("number", 0)
         for api in document.get("api", ()):
-            if unknown := api.keys() - _KEYS:
-                raise ValueError(f"{source}: `{api.get('name')}` has unknown keys: {', '.join(sorted(unknown))}")
-            owner = api["name"]
-            self.aliases.update(dict.fromkeys(api.get("also", ()), owner))
-            if "bases" in api or owner.rpartition(".")[2][:1].isupper():
-                self.classes.setdefault(owner, []).extend(api.get("bases", ()))
-            for member in api.get("blocks", ()):
-                name = f"{owner}.{member}"
-                self.sinks[name] = Sink(
-                    name,
-                    category,
-                    number,
-                    api.get("help") or document["help"],
-                    lazy=member in api.get("lazy", ()),
-                    unless=api.get("unless", {}).get(member, ""),
-                    follows=api.get("follows", False),
-                )
-            self.returns.update({f"{owner}.{member}": kind for member, kind in api.get("returns", {}).items()})
-            self.callbacks.update({f"{owner}.{member}": index for member, index in api.get("callbacks", {}).items()})
-            for role in _MEMBER_LISTS:
-                self.members[role].update(f"{owner}.{member}" for member in api.get(role, ()))
+            self._add(api, source)
+        self._found.clear()
+
+    def _add(self, api: dict[str, Any], source: str) -> None:
+        if "name" not in api:
+            raise ValueError(f"{source}: an API has no name")
+        owner = api["name"]
+        if unknown := api.keys() - _KEYS:
+            raise ValueError(f"{source}: `{owner}` has unknown keys: {', '.join(sorted(unknown))}")
+        self.aliases.update(dict.fromkeys(api.get("also", ()), owner))
+        if "bases" in api or owner.rpartition(".")[2][:1].isupper():
+            self.classes.setdefault(owner, []).extend(api.get("bases", ()))
+        if blocks := api.get("blocks"):
+            category = self.categories.get(api.get("category", ""))
+            if category is None:
+                known = ", ".join(f"`{name}`" for name in self.categories)
+                raise ValueError(f"{source}: `{owner}` blocks, but its category is none of {known}")
+            for member in blocks:
+                self._add_sink(api, category, f"{owner}.{member}", member)
+        for kind in _MAPS:
+            self.maps[kind].update({f"{owner}.{member}": value for member, value in api.get(kind, {}).items()})
+        for role in _ROLES:
+            self.members[role].update(f"{owner}.{member}" for member in api.get(role, ()))
+
+    def _add_sink(self, api: dict[str, Any], category: Category, name: str, member: str) -> None:
+        unless = api.get("unless", {}).get(member, ())
+        self.sinks[name] = Sink(
+            name,
+            category.name,
+            category.number,
+            api.get("help", category.help),
+            severity=api.get("severity", category.severity),
+            when=api.get("when", ""),
+            lazy=member in api.get("lazy", ()),
+            unless=(unless,) if isinstance(unless, str) else tuple(unless),
+            follows=api.get("follows", False),
+        )
 
     def canonical(self, name: str) -> str:
         """The name that entries use for `name`: aliases replaced, inherited members named by their class."""
@@ -124,6 +174,7 @@ class Catalog:
         return found
 
     def _unaliased(self, name: str) -> str:
+        self._open(name)
         head, tail = name, ""
         while head:
             if head in self.aliases:
@@ -132,26 +183,43 @@ class Catalog:
             tail = f"{dot}{last}{tail}"
         return name
 
+    def _open(self, name: str) -> None:
+        """Read the file that tells of a name, if that has not been read."""
+        top = name.partition(".")[0]
+        file = self.unread.pop(top, None)
+        if file is not None:
+            self.add(tomllib.loads(file.read_text(encoding="utf-8")), file.name)
+
     def _search(self, name: str) -> str:
+        for owner, member in self._lineage(name):
+            if self.knows(candidate := f"{owner}.{member}"):
+                return candidate
+        for owner, member in self._lineage(name):
+            general = self.sinks.get(f"{owner}.*")
+            if general is not None and not member.startswith("_"):
+                candidate = f"{owner}.{member}"
+                self.sinks[candidate] = Sink(
+                    candidate, general.category, general.number, general.help, general.severity, general.when
+                )
+                return candidate
+        return name
+
+    def _lineage(self, name: str) -> Iterator[tuple[str, str]]:
+        """The owner of a member and the bases of that, nearest first, each with the member's name."""
         owner, _, member = name.rpartition(".")
         pending, seen = [owner], set()
         while pending:
             owner = self._unaliased(pending.pop(0))
-            candidate = f"{owner}.{member}"
-            if owner in seen:
-                continue
-            seen.add(owner)
-            if self.knows(candidate):
-                return candidate
-            pending.extend(self.classes.get(owner, ()))
-        return name
+            if owner not in seen:
+                seen.add(owner)
+                yield owner, member
+                pending.extend(self.classes.get(owner, ()))
 
     def knows(self, name: str) -> bool:
         """Whether there is an entry of exactly this canonical name."""
         return (
             name in self.sinks
-            or name in self.returns
-            or name in self.callbacks
+            or any(name in entries for entries in self.maps.values())
             or any(name in members for members in self.members.values())
         )
 
@@ -163,17 +231,35 @@ class Catalog:
         """Whether `name` is listed under `role` (`safe`, `offloads`, `spawns`, `pure`, `reads`)."""
         return self.canonical(name) in self.members[role]
 
+    def callback(self, name: str) -> int | None:
+        """Which argument of `name` runs on the loop, if any does."""
+        return self.maps["callbacks"].get(self.canonical(name))
+
     def result(self, name: str) -> str:
         """The class that calling `name` gives an instance of, or `""`."""
         name = self.canonical(name)
-        return self.returns.get(name) or (name if name in self.classes else "")
+        return self.maps["returns"].get(name) or (name if name in self.classes else "")
+
+    def item(self, name: str) -> str:
+        """The class of the items that iterating over what `name` gives, or `""`."""
+        return self.maps["items"].get(self.canonical(name), "")
 
 
-@cache
-def builtin_catalog() -> Catalog:
-    """The catalogue that comes with the package, read once a process."""
+def read_catalog() -> Catalog:
+    """The catalogue that comes with the package; its files are read as their names come up."""
+    folder = files(__name__)
     catalog = Catalog()
-    entries = (entry for entry in files(__name__).iterdir() if entry.name.endswith(".toml"))
-    for entry in sorted(entries, key=lambda entry: entry.name):
-        catalog.add(tomllib.loads(entry.read_text(encoding="utf-8")), entry.name)
+    categories = tomllib.loads(folder.joinpath("categories.toml").read_text(encoding="utf-8"))
+    catalog.categories.update({name: Category(name, **entry) for name, entry in categories.items()})
+    for file in _tables(folder.joinpath("runtimes")):
+        catalog.add(tomllib.loads(file.read_text(encoding="utf-8")), file.name)
+    catalog.unread.update({file.name.removesuffix(".toml"): file for file in _tables(folder.joinpath("apis"))})
     return catalog
+
+
+def _tables(folder: Traversable) -> Iterable[Traversable]:
+    return sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+
+
+builtin_catalog = cache(read_catalog)
+"""The same, read once a process, for those who add nothing to it."""

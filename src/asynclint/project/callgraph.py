@@ -53,7 +53,7 @@ class CallGraph:
         self._load = load
         self._catalog = catalog
         self._edges: dict[Node, list[Edge]] = {}
-        self._callback_names = {name.rpartition(".")[2] for name in catalog.callbacks}
+        self._callback_names = {name.rpartition(".")[2] for name in catalog.maps["callbacks"]}
 
     def edges(self, node: Node) -> list[Edge]:
         """The calls that function `node` makes on its own thread, in the order written."""
@@ -77,8 +77,7 @@ class CallGraph:
         if call.target.rpartition(".")[2] not in self._callback_names:
             return
         for value in self._resolver.resolve(module, function, call.target):
-            name = self._catalog.canonical(value.name) if isinstance(value, External) else ""
-            position = self._catalog.callbacks.get(name)
+            position = self._catalog.callback(value.name) if isinstance(value, External) else None
             if position is not None and position < len(call.arguments):
                 for handed in self._resolver.binding(module, function, call.arguments[position]):
                     if isinstance(handed, FunctionValue) and handed.path == module.path:
@@ -125,10 +124,8 @@ class CallGraph:
             return False
         if sink.lazy and call.use not in _ITERATES:
             return False
-        if sink.unless:
-            keyword, _, value = sink.unless.partition("=")
-            if call.keywords.get(keyword, "").removeprefix("= ") == value:
-                return False
+        if any(_is_given(call, argument) for argument in sink.unless):
+            return False
         return not (sink.follows and self._made_here(module, index, call.target.rpartition(".")[0], sink, set()))
 
     def _made_here(self, module: ProgramModule, index: int, receiver: str, sink: Sink, seen: set[str]) -> bool:
@@ -208,3 +205,12 @@ class CallGraph:
                 if self._gives_coroutine_function(value, depth - 1):
                     return True
         return False
+
+
+def _is_given(call: Call, argument: str) -> bool:
+    """Whether a call has this constant argument: `timeout=0` by name, `1=0` by position."""
+    name, _, value = argument.partition("=")
+    if not name.isdecimal():
+        return call.keywords.get(name) == f"= {value}"
+    position = int(name)
+    return position < len(call.arguments) and call.arguments[position] == f"= {value}"

@@ -198,7 +198,7 @@ class Resolver:
             case Instance(cls, after):
                 return self._class_attribute(cls, name, cls, after)
             case External(dotted):
-                if (result := self._catalog.returns.get(self._catalog.canonical(dotted))) is not None:
+                if result := self._catalog.maps["returns"].get(self._catalog.canonical(dotted)):
                     dotted = result  # a property, or a function: the attribute is its result's
                 return (External(f"{dotted}.{name}"),)
             case ExternalInstance(dotted):
