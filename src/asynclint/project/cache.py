@@ -50,14 +50,14 @@ class FactsCache:
             return None
         try:
             row = self._connection.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
-            return Module.from_json(json.loads(row[0])) if row else None
+            return Module.from_text(row[0]) if row else None
         except (*self._errors, ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return None
 
     def put(self, key: str, facts: Module) -> None:
         """Remember facts; they are written by `flush`."""
         if self._connection is not None:
-            self._fresh[key] = json.dumps(facts.to_json(), separators=(",", ":"))
+            self._fresh[key] = facts.to_text()
             if len(self._fresh) >= 500:
                 self.flush()
 

@@ -14,6 +14,17 @@ _CONSUMERS = frozenset(
 _ITEM = ".__iter__().__next__()"
 _AWAITED = ".__await__()"
 _ASYNC_ITEM = ".__aiter__().__anext__()" + _AWAITED
+_OPERATORS = {
+    ast.Add: "__add__",
+    ast.Sub: "__sub__",
+    ast.Mult: "__mul__",
+    ast.Div: "__truediv__",
+    ast.BitOr: "__or__",
+    ast.BitAnd: "__and__",
+    ast.LShift: "__lshift__",
+    ast.RShift: "__rshift__",
+    ast.MatMult: "__matmul__",
+}
 
 
 class ExpressionWalker:
@@ -24,6 +35,7 @@ class ExpressionWalker:
 
     def __init__(self, module: Module) -> None:
         self.module: Module = module
+        self.functions: list[Function] = []
         self.scope: Scope = Scope(Function("<module>", "<module>", 1, 0), 0)
         self.prefix: str = ""
 
@@ -91,6 +103,12 @@ class ExpressionWalker:
         return root
 
     def _attribute(self, node: ast.Attribute, use: str) -> str:
+        path = self._member(node)
+        if path:
+            self.touch(node, path)
+        return path
+
+    def _member(self, node: ast.Attribute) -> str:
         base = self.path(node.value)
         if not base:
             return ""
@@ -102,34 +120,39 @@ class ExpressionWalker:
             self.scope.reads.add(f"{root}{path[len(root) + 1 + len(ids.partition('.')[0]) :]}")
         return path
 
+    def touch(self, node: ast.expr, path: str) -> None:
+        """Note a path that may run code although no call is written."""
+        scope = self.scope
+        if scope.records and path not in scope.function.touched:
+            scope.function.touched[path] = (node.lineno, node.col_offset, *_end(node))
+
     def _call(self, node: ast.Call, use: str) -> str:
-        target = self.path(node.func)
+        function = node.func
+        # What is called is looked up, too, but a property that gives a function is rare.
+        target = self._member(function) if isinstance(function, ast.Attribute) else self.path(function)
         consumed = "for" if target in _CONSUMERS else "other"
         arguments = [self._argument(argument, consumed) for argument in node.args]
         keywords = {keyword.arg or "**": self._argument(keyword.value) for keyword in node.keywords}
         self.record(node, target, use, arguments, keywords)
+        if arguments and target.rpartition(".")[2].partition("@")[0] == "partial":
+            return arguments[0] if arguments[0][:1] not in ("=", "*") else ""
         return f"{target}()" if target else ""
 
-    def record(self, node: ast.expr, target: str, use: str, arguments: list[str], keywords: dict[str, str]) -> None:
-        """Note a call written in the source."""
+    def record(
+        self,
+        node: ast.expr,
+        target: str,
+        use: str,
+        arguments: list[str],
+        keywords: dict[str, str],
+        *,
+        implicit: bool = False,
+    ) -> None:
+        """Note a call."""
         scope = self.scope
-        if not scope.records:
-            return
-        if node.end_lineno is None or node.end_col_offset is None:
-            raise AssertionError("nodes from ast.parse have end positions")
-        scope.function.calls.append(
-            Call(
-                target,
-                node.lineno,
-                node.col_offset,
-                node.end_lineno,
-                node.end_col_offset,
-                use,
-                arguments,
-                keywords,
-                lazy=scope.lazy,
-            )
-        )
+        if scope.records:
+            place = node.lineno, node.col_offset, *_end(node)
+            scope.function.calls.append(Call(target, *place, use, arguments, keywords, implicit, scope.lazy))
 
     def _argument(self, node: ast.expr, use: str = "other") -> str:
         kind = type(node)
@@ -152,7 +175,15 @@ class ExpressionWalker:
     def _subscript(self, node: ast.Subscript, use: str) -> str:
         base = self.path(node.value)
         self.path(node.slice)
-        return f"{base}.__getitem__()" if base else ""
+        return self._operation(node, base, "__getitem__")
+
+    def _operation(self, node: ast.expr, operand: str, method: str) -> str:
+        """What an operator gives, which calls a method of its left operand."""
+        if not operand:
+            return ""
+        path = f"{operand}.{method}()"
+        self.touch(node, path)
+        return path
 
     def _lambda(self, node: ast.Lambda, use: str) -> str:
         self.function_of_lambda(node)
@@ -174,13 +205,21 @@ class ExpressionWalker:
     def _binop(self, node: ast.BinOp, use: str) -> str:
         left = self.path(node.left)
         self.path(node.right)
-        # Paths are joined by `/`; no other operator gives anything that blocks.
-        return f"{left}.__truediv__()" if left and isinstance(node.op, ast.Div) else ""
+        method = _OPERATORS.get(type(node.op))
+        return self._operation(node, left, method) if method else ""
+
+    def _compare(self, node: ast.Compare, use: str) -> str:
+        self.path(node.left)
+        for operator, operand in zip(node.ops, node.comparators, strict=True):
+            path = self.path(operand)
+            if isinstance(operator, (ast.In, ast.NotIn)):
+                self._operation(node, path, "__contains__")
+        return ""
 
     def _elements(self, node: ast.List | ast.Tuple | ast.Set, use: str) -> str:
-        for element in node.elts:
-            self.path(element)
-        return ""
+        paths = [self.path(element) for element in node.elts]
+        # Collections mostly hold things of one kind.
+        return f"{paths[0]}.[]" if paths and paths[0] else ""
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, use: str) -> str:
         scope = self.scope
@@ -189,8 +228,8 @@ class ExpressionWalker:
         for generator in node.generators:
             if generator.is_async and scope.statement is not None:
                 scope.statement.awaits += 1
-            source = self.path(generator.iter, "async for" if generator.is_async else "for")
-            self._bind_loop_variable(generator.target, item_of(source, is_async=bool(generator.is_async)))
+            item = self.iterated(generator.iter, is_async=bool(generator.is_async))
+            self._bind_loop_variable(generator.target, item)
             # Only the first iterable of a generator expression is evaluated at once.
             scope.lazy = lazy or isinstance(node, ast.GeneratorExp)
             for condition in generator.ifs:
@@ -198,29 +237,41 @@ class ExpressionWalker:
         if isinstance(node, ast.DictComp):
             self.path(node.key)
             self.path(node.value)
+            item = ""
         else:
-            self.path(node.elt)
+            item = self.path(node.elt)
         scope.env, scope.lazy = env, lazy
-        return ""
+        return f"{item}.[]" if item else ""
+
+    def iterated(self, node: ast.expr, *, is_async: bool) -> str:
+        """Walk what a loop goes over; the access path of an item."""
+        source = self.path(node, "async for" if is_async else "for")
+        if not source:
+            return ""
+        if is_async:
+            return source + _ASYNC_ITEM
+        if not isinstance(node, ast.Call):
+            self.touch(node, f"{source}.__iter__()")
+        self.touch(node, f"{source}{_ITEM}")
+        return source + _ITEM
 
     def _bind_loop_variable(self, target: ast.expr, value: str) -> None:
         """Bind the target of a comprehension, which no scope outside it sees."""
         if isinstance(target, ast.Name):
             self.scope.bind(target.id, [value])
         elif isinstance(target, (ast.Tuple, ast.List)):
-            for element in target.elts:
-                self._bind_loop_variable(element, "")
+            for index, element in enumerate(target.elts):
+                self._bind_loop_variable(element, f"{value}.{index}" if value else "")
         elif isinstance(target, ast.Starred):
             self._bind_loop_variable(target.value, "")
         else:
             self.path(target)
 
 
-def item_of(source: str, *, is_async: bool = False) -> str:
-    """Access path of an item of the iterable at `source`."""
-    if not source:
-        return ""
-    return source + (_ASYNC_ITEM if is_async else _ITEM)
+def _end(node: ast.expr) -> tuple[int, int]:
+    if node.end_lineno is None or node.end_col_offset is None:
+        raise AssertionError("nodes from ast.parse have end positions")
+    return node.end_lineno, node.end_col_offset
 
 
 _W = ExpressionWalker
@@ -237,6 +288,7 @@ _TABLE: dict[type[ast.expr], Callable[..., str]] = {
     ast.Yield: _W._yield,
     ast.YieldFrom: _W._yield,
     ast.BinOp: _W._binop,
+    ast.Compare: _W._compare,
     ast.List: _W._elements,
     ast.Tuple: _W._elements,
     ast.Set: _W._elements,

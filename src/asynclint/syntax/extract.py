@@ -7,6 +7,7 @@ import io
 import re
 import tokenize
 import warnings
+from collections.abc import Iterable
 
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.facts import Call, Class, Function, Module, Statement
@@ -77,21 +78,20 @@ def _count_characters(module: Module, source: bytes) -> None:
         text = lines[line - 1] if line <= len(lines) else b""
         return column if text.isascii() else len(text[:column].decode("utf-8", "replace"))
 
-    def recount(item: Call | Statement) -> None:
-        item.column = characters(item.line, item.column)
-        item.end_column = characters(item.end_line, item.end_column)
+    def place(line: int, column: int, end_line: int, end_column: int) -> tuple[int, int, int, int]:
+        return line, characters(line, column), end_line, characters(end_line, end_column)
 
-    def descend(statements: list[Statement]) -> None:
-        for statement in statements:
-            recount(statement)
-            for _, block in statement.blocks:
-                descend(block)
+    def recount(statements: Iterable[Statement]) -> list[Statement]:
+        return [
+            Statement(s.kind, *place(*s[1:5]), *s[5:-1], [(label, recount(block)) for label, block in s.blocks])
+            for s in statements
+        ]
 
     for function in module.functions:
         function.column = characters(function.line, function.column)
-        for call in function.calls:
-            recount(call)
-        descend(function.outline)
+        function.calls = [Call(call.target, *place(*call[1:5]), *call[5:]) for call in function.calls]
+        function.touched = {path: place(*where) for path, where in function.touched.items()}
+        function.outline = recount(function.outline)
 
 
 class Walker(StatementWalker):
@@ -102,8 +102,8 @@ class Walker(StatementWalker):
 
     def walk(self, tree: ast.Module) -> None:
         """Gather the facts of a whole module."""
-        function = self.scope.function
-        self.module.functions.append(function)
+        self.module.functions = self.functions
+        self.functions.append(self.scope.function)
         self.block(tree.body)
         self.module.exports = {
             name: [int(i) for i in root.partition("@")[2].split(",")] for name, root in self.scope.env.items()
@@ -168,8 +168,8 @@ class Walker(StatementWalker):
 
     def _enter(self, function: Function, arguments: ast.arguments, body: list[ast.stmt]) -> int:
         """Walk a function's body in a scope of its own; the function's index."""
-        index = len(self.module.functions)
-        self.module.functions.append(function)
+        index = len(self.functions)
+        self.functions.append(function)
         outer, prefix = self.scope, self.prefix
         scope = self.scope = Scope(function, index)
         scope.records = outer.records

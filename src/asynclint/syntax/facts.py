@@ -8,8 +8,11 @@ Expressions are kept as *access paths*, strings that read like the code they cam
     open().__enter__()          what `with open(…) as f` binds to `f`
     fetch().__await__()         the result of `await fetch(…)`
     xs.__iter__().__next__()    an item of `for x in xs`
+    pairs().1                   the second of `a, b = pairs()`
+    Client().[]                 a list, tuple or set of what the path before stands for
 
-An empty path means: not known. A name without `@` is looked up in the enclosing scopes.
+An empty path means: not known. A name without `@` is looked up in the enclosing scopes. `partial(f, …)` has the path of
+`f`: calling the one is calling the other.
 
 A *binding* says what a name stands for; its value is an access path or one of
 
@@ -23,15 +26,16 @@ A *binding* says what a name stands for; its value is an access path or one of
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, overload
 
-FORMAT = 1
+FORMAT = 2
 """Version of these facts: a cache written by another version is not read."""
 
 
-@dataclass(slots=True)
-class Call:
+class Call(NamedTuple):
     """A call site.
 
     Attributes:
@@ -41,7 +45,7 @@ class Call:
             An argument of `list`, `sorted` and other builtins that consume an iterable counts as `for`.
         arguments: Positional arguments: an access path, `= 0` for a constant, `lambda 7`, `*` for unpacking, or `""`.
         keywords: The same by name; unpacking is `**`.
-        implicit: Made by a statement (`with` calls `__enter__`), not written as a call.
+        implicit: Made by a statement (`with` calls `__enter__`), an operator or a property, not written as a call.
         lazy: Inside a generator expression, whose body runs when it is consumed.
     """
 
@@ -51,14 +55,13 @@ class Call:
     end_line: int
     end_column: int
     use: str
-    arguments: list[str] = field(default_factory=list)
-    keywords: dict[str, str] = field(default_factory=dict)
+    arguments: Sequence[str] = ()
+    keywords: dict[str, str] = {}  # noqa: RUF012  # never written
     implicit: bool = False
     lazy: bool = False
 
 
-@dataclass(slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A statement of an async function, with its blocks: the outline that the rules of control flow read.
 
     Attributes:
@@ -77,13 +80,13 @@ class Statement:
     column: int
     end_line: int
     end_column: int
-    loads: list[str] = field(default_factory=list)
-    stores: list[str] = field(default_factory=list)
-    first_call: int = 0
-    last_call: int = -1
-    awaits: int = 0
-    value: str = ""
-    blocks: list[tuple[str, list[Statement]]] = field(default_factory=list)
+    loads: Sequence[str]
+    stores: Sequence[str]
+    first_call: int
+    last_call: int
+    awaits: int
+    value: str
+    blocks: Sequence[tuple[str, Sequence[Statement]]]
 
 
 @dataclass(slots=True)
@@ -101,6 +104,8 @@ class Function:
         unread: Names that are bound and never read, here or in a function defined here.
         writes: Access paths of attributes, items and globals written.
         reads: Names and attribute paths read that are not its own local variables.
+        touched: Access paths that may run code although no call is written (a property, an operator, an iteration),
+            each with its first place: line, column, end line, end column.
         outline: Statements, for async functions only.
     """
 
@@ -122,6 +127,7 @@ class Function:
     unread: list[str] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    touched: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
     outline: list[Statement] = field(default_factory=list)
 
 
@@ -154,54 +160,76 @@ class Module:
         stars: Modules named in `from … import *`.
         imports: Absolute names of all imported modules, in any scope.
         noqa: Line to the codes silenced there; an empty list silences all.
+        script: First and last line of the `if __name__ == "__main__":` block, or zeros.
     """
 
-    functions: list[Function] = field(default_factory=list)
+    functions: Sequence[Function] = field(default_factory=list)
     classes: list[Class] = field(default_factory=list)
     exports: dict[str, list[int]] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     imports: list[str] = field(default_factory=list)
     noqa: dict[int, list[str]] = field(default_factory=dict)
+    script: tuple[int, int] = (0, 0)
 
-    def to_json(self) -> list[Any]:
-        """The facts as nested lists, for `json.dumps`."""
-        return [
-            [
-                [
-                    *_flat(f)[:-6],
-                    f.bindings,
-                    [_flat(c) for c in f.calls],
-                    f.unread,
-                    f.writes,
-                    f.reads,
-                    _outline(f.outline),
-                ]
-                for f in self.functions
-            ],
-            [_flat(c) for c in self.classes],
+    def to_text(self) -> str:
+        """The facts as lines of JSON: the module, then one line a function."""
+        head = [
+            [_row(cls) for cls in self.classes],
             self.exports,
             self.stars,
             self.imports,
             sorted(self.noqa.items()),
+            self.script,
         ]
+        return "\n".join([_dumps(head), *[_dumps(_row(function)) for function in self.functions]])
 
     @classmethod
-    def from_json(cls, data: Any) -> Module:
-        """The inverse of `to_json`.
+    def from_text(cls, text: str) -> Module:
+        """The inverse of `to_text`; functions are decoded when they are first asked for.
 
         Raises:
-            ValueError, TypeError, LookupError: The data does not have the expected shape.
+            ValueError, TypeError, LookupError: The text does not have the expected shape.
         """
-        functions, classes, exports, stars, imports, noqa = data
-        module = cls(exports=exports, stars=stars, imports=imports, noqa=dict(noqa))
-        for *head, bindings, calls, unread, writes, reads, outline in functions:
-            pairs = [(name, value) for name, value in bindings]
-            sites = [Call(*call) for call in calls]
-            module.functions.append(Function(*[*head, pairs, sites, unread, writes, reads, _statements(outline)]))
-        for *head, attributes in classes:
+        head, *functions = text.split("\n")
+        classes, exports, stars, imports, noqa, (first, last) = json.loads(head)
+        if not functions:
+            raise ValueError("a module has at least the function of its own code")
+        module = cls(_Functions(functions), [], exports, stars, imports, dict(noqa), (first, last))
+        for *fields, attributes in classes:
             pairs_of = {name: [(index, value) for index, value in values] for name, values in attributes.items()}
-            module.classes.append(Class(*[*head, pairs_of]))
+            module.classes.append(Class(*fields, pairs_of))
         return module
+
+
+class _Functions(Sequence[Function]):
+    """Functions, decoded from their lines one by one: most of a library is never asked about."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._items: list[str | Function] = list(lines)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> Function: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Function]: ...
+    def __getitem__(self, index: int | slice) -> Function | list[Function]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        item = self._items[index]
+        if item.__class__ is str:
+            item = self._items[index] = _function(item)
+        return item  # type: ignore[return-value]  # decoded above
+
+    def __iter__(self) -> Iterator[Function]:
+        for index in range(len(self._items)):
+            yield self[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # like a list
 
 
 def plain(path: str) -> str:
@@ -210,13 +238,26 @@ def plain(path: str) -> str:
     return root + rest.lstrip("0123456789,") if at else path
 
 
-def _flat(node: Any) -> list[Any]:
+_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+
+
+def _row(node: Function | Class) -> list[Any]:
     return [getattr(node, name) for name in node.__slots__]
 
 
-def _outline(statements: list[Statement]) -> list[Any]:
-    return [[*_flat(s)[:-1], [[label, _outline(block)] for label, block in s.blocks]] for s in statements]
+def _function(line: str) -> Function:
+    *head, bindings, calls, unread, writes, reads, touched, outline = json.loads(line)
+    return Function(
+        *head,
+        [(name, value) for name, value in bindings],
+        [Call._make(call) for call in calls],
+        unread,
+        writes,
+        reads,
+        {path: (first, column, last, end) for path, (first, column, last, end) in touched.items()},
+        _statements(outline),
+    )
 
 
 def _statements(data: Any) -> list[Statement]:
-    return [Statement(*[*head, [(label, _statements(block)) for label, block in blocks]]) for *head, blocks in data]
+    return [Statement(*head, [(label, _statements(block)) for label, block in blocks]) for *head, blocks in data]

@@ -10,6 +10,21 @@ Env = dict[str, str]
 """Name to root: `client@3`, the name with the bindings that reach here."""
 
 
+class Entry:
+    """A statement of the outline while it is walked; the attributes are those of `Statement`."""
+
+    __slots__ = ("awaits", "blocks", "first_call", "last_call", "loads", "stores", "value")
+
+    def __init__(self, first_call: int) -> None:
+        self.first_call: int = first_call
+        self.last_call: int = -1
+        self.loads: list[str] = []
+        self.stores: list[str] = []
+        self.awaits: int = 0
+        self.value: str = ""
+        self.blocks: list[tuple[str, list[Statement]]] = []
+
+
 class Scope:
     """A function (or the module) being walked.
 
@@ -53,7 +68,7 @@ class Scope:
         self.loads: list[str] = []
         self.reads: set[str] = set()
         self.shared: set[str] = set()
-        self.statement: Statement | None = None
+        self.statement: Entry | None = None
         self.used: set[str] = set()
         self.alive: bool = True
         self.records: bool = True

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from asynclint.syntax.annotations import annotation
-from asynclint.syntax.expressions import ExpressionWalker, item_of
+from asynclint.syntax.expressions import ExpressionWalker
 from asynclint.syntax.facts import Statement
-from asynclint.syntax.scope import Env, join
+from asynclint.syntax.scope import Entry, Env, join
 
 _METHOD = {kind: f"_{kind.__name__.lower()}" for kind in (*ast.stmt.__subclasses__(), ast.ExceptHandler)}
 _LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
@@ -34,17 +34,25 @@ class StatementWalker(ExpressionWalker):
     def _outlined(self, node: ast.stmt | ast.ExceptHandler) -> Statement:
         """Walk a statement and note it in the outline of its async function."""
         scope = self.scope
-        entry = Statement(
-            type(node).__name__.lower(), node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
-        )
-        entry.first_call = len(scope.function.calls)
+        entry = Entry(len(scope.function.calls))
         outer, outer_loads = scope.statement, scope.loads
         scope.statement, scope.loads = entry, []
         self._statement(node)
         self._close_header()
         scope.used.update(scope.loads)
         scope.statement, scope.loads = outer, outer_loads
-        return entry
+        place = node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
+        return Statement(
+            type(node).__name__.lower(),
+            *place,
+            entry.loads,
+            entry.stores,
+            entry.first_call,
+            entry.last_call,
+            entry.awaits,
+            entry.value,
+            entry.blocks,
+        )
 
     def _close_header(self) -> None:
         """The statement's own expressions are walked; what follows belongs to its blocks."""
@@ -145,8 +153,8 @@ class StatementWalker(ExpressionWalker):
         if isinstance(target, ast.Name):
             self._bind_name(target.id, values)
         elif isinstance(target, (ast.Tuple, ast.List)):
-            for element in target.elts:
-                self.bind_target(element, [""])
+            for index, element in enumerate(target.elts):
+                self.bind_target(element, [_part(value, index) for value in values])
         elif isinstance(target, ast.Starred):
             self.bind_target(target.value, [""])
         else:
@@ -197,6 +205,8 @@ class StatementWalker(ExpressionWalker):
         scope.env = dict(before)
         # Code for the type checker binds names but never runs.
         scope.records = records and test.rpartition(".")[2] != "TYPE_CHECKING"
+        if scope.index == 0 and _is_main(node.test):
+            self.module.script = (node.lineno, node.body[-1].end_lineno or node.lineno)
         self._narrow(node.test)
         body = (self._body("body", node.body), scope.env)
         scope.env, scope.alive, scope.records = dict(before), alive, records
@@ -231,9 +241,9 @@ class StatementWalker(ExpressionWalker):
 
     def _for(self, node: ast.For | ast.AsyncFor) -> None:
         is_async = isinstance(node, ast.AsyncFor)
-        source = self.path(node.iter, "async for" if is_async else "for")
-        self._value(source)
-        self.bind_target(node.target, [item_of(source, is_async=is_async)])
+        item = self.iterated(node.iter, is_async=is_async)
+        self._value(item)
+        self.bind_target(node.target, [item])
         self._loop(node)
 
     _asyncfor = _for
@@ -261,9 +271,7 @@ class StatementWalker(ExpressionWalker):
                 enter, leave = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
                 use = "await" if is_async else "other"
                 for protocol in (enter, leave):
-                    self.record(item.context_expr, f"{manager}.{protocol}", use, [], {})
-                    if scope.records:
-                        scope.function.calls[-1].implicit = True
+                    self.record(item.context_expr, f"{manager}.{protocol}", use, [], {}, implicit=True)
                 entered = f"{manager}.{enter}()" + (".__await__()" if is_async else "")
             if scope.statement is not None:
                 scope.statement.awaits += is_async
@@ -334,6 +342,20 @@ class StatementWalker(ExpressionWalker):
             branches.append((scope.env, comes_out))
         scope.alive = alive
         scope.env, _ = join(branches, before)
+
+
+def _is_main(test: ast.expr) -> bool:
+    """`__name__ == "__main__"`."""
+    match test:
+        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]):
+            return True
+        case _:
+            return False
+
+
+def _part(value: str, index: int) -> str:
+    """The binding value of one of several targets that a value is unpacked to."""
+    return f"{value}.{index}" if value and " " not in value and value != "None" else ""
 
 
 def _has_break(body: list[ast.stmt]) -> bool:
