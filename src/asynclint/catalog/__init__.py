@@ -25,6 +25,7 @@ The tables of the last two:
     items = { glob = "pathlib.Path" }   # what iterating over that gives
     offloads = ["to_thread"]            # members that run the function they are given, or decorate, off the loop
     callbacks = { call_soon = 0 }       # members that run their n-th argument on the loop
+    runs = { sorted = "key", map = 0 }  # members that call the function they are given (an argument's name or number)
     spawns = ["create_task"]            # members that return a task which nothing else keeps alive
     pure = ["sleep"]                    # members without effects that another task could notice
     reads = ["get"]                     # async members that only read from outside, safe to run side by side
@@ -42,7 +43,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 _ROLES = ("safe", "offloads", "spawns", "pure", "reads")
-_MAPS = ("returns", "items", "callbacks")
+_MAPS = ("returns", "items", "callbacks", "runs")
 _KEYS = {
     *("name", "also", "bases", "category", "blocks", "lazy", "unless", "follows", "help", "severity", "when"),
     *("virtual", *_MAPS, *_ROLES),
@@ -119,6 +120,8 @@ class Catalog:
     aliases: dict[str, str] = field(default_factory=dict)
     unread: dict[str, Traversable] = field(default_factory=dict)
     """Top-level module to the file that tells of it, until that is read."""
+    declares: set[str] = field(default_factory=set)
+    """Names that the user's settings speak of, which may be functions of the program."""
     _found: dict[str, str] = field(default_factory=dict)
 
     def add(self, document: dict[str, Any], source: str) -> None:
@@ -230,6 +233,16 @@ class Catalog:
     def has(self, role: str, name: str) -> bool:
         """Whether `name` is listed under `role` (`safe`, `offloads`, `spawns`, `pure`, `reads`)."""
         return self.canonical(name) in self.members[role]
+
+    def declared(self, name: str) -> Sink | bool | None:
+        """What the user's settings say of a function of the program: a sink, `False` for one that does not block."""
+        if name in self.declares:
+            return self.sinks.get(name, False)
+        owner = name
+        while owner := owner.rpartition(".")[0]:
+            if f"{owner}.*" in self.declares:
+                return self.sink(name) or False
+        return None
 
     def callback(self, name: str) -> int | None:
         """Which argument of `name` runs on the loop, if any does."""

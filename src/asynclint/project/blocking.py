@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from asynclint.catalog import Sink
 from asynclint.findings import Hop
-from asynclint.project.callgraph import CallGraph, Edge, Node
+from asynclint.project.answers import Sources
+from asynclint.project.callgraph import CallGraph, Edge, Node, Target
+from asynclint.project.components import components
 from asynclint.project.modules import ProgramModule
 from asynclint.syntax import Call
+
+_NOWHERE = Call("", 0, 0, 0, 0, "other")
+"""The call by which a choice leads to its alternatives: none that anybody wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +27,14 @@ class Blocked:
         call: The first hop.
         sink: What blocks.
         chain: Every hop from the call to the sink; one for a direct call.
+        others: From how many other places the same sink can be reached from this call.
     """
 
     function: int
     call: Call
     sink: Sink
     chain: tuple[Hop, ...]
+    others: int = 0
 
 
 class Blocking:
@@ -37,85 +44,177 @@ class Blocking:
     take first; ties go to the call written first, so that results do not depend on the order of questions.
     """
 
-    def __init__(self, graph: CallGraph, load: Callable[[str], ProgramModule | None]) -> None:
+    def __init__(self, graph: CallGraph, load: Callable[[str], ProgramModule | None], sources: Sources) -> None:
         self._graph = graph
         self._load = load
+        self._sources = sources
         self._ways: dict[Node, dict[str, tuple[int, Edge]]] = {}
+        self._edges: dict[Node, list[Edge]] = {}
+        self._masks: dict[Node, int] = {}
+        self._places: dict[tuple[Node, str], int] = {}
 
     def calls(self, module: ProgramModule) -> list[Blocked]:
         """The blocking calls in async code of a module: once for each call site and sink."""
         functions = self._graph.loop_functions(module)
         sites = [(index, edge) for index in functions for edge in self._graph.edges((module.path, index))]
+        sites += self._graph.foreign_callbacks(module)
         # A callback is async code itself: what it does is reported there, not at its callers.
         on_loop = {(module.path, index) for index in functions}
-        self._explore(edge.target for _, edge in sites if not isinstance(edge.target, Sink))
-        found = []
+        self._explore([edge.target for _, edge in sites if not isinstance(edge.target, Sink)])
+        found: dict[tuple[int, int, str, str], Blocked] = {}
         for index, edge in sites:
-            if isinstance(edge.target, Sink):
-                found.append(Blocked(index, edge.call, edge.target, (self._hop(module, index, edge.call),)))
-            elif edge.target not in on_loop:
-                for name in self._ways[edge.target]:
-                    sink, hops = self._chain(edge.target, name)
-                    found.append(Blocked(index, edge.call, sink, (self._hop(module, index, edge.call), *hops)))
-        return found
+            for blocked in self._blocked(module, index, edge, on_loop):
+                key = (edge.call.line, edge.call.column, edge.call.target, blocked.sink.name)
+                if key not in found or len(blocked.chain) < len(found[key].chain):
+                    found[key] = blocked
+        return list(found.values())
 
-    def _explore(self, starts: Iterable[Node]) -> None:
+    def _blocked(self, module: ProgramModule, index: int, edge: Edge, on_loop: set[Node]) -> Iterator[Blocked]:
+        target = edge.target
+        hop = self._hop(module, index, edge.call)
+        if isinstance(target, Sink):
+            yield Blocked(index, edge.call, target, (hop,))
+        elif target not in on_loop:
+            self._sources.mask |= self._masks[target]
+            for name in self._ways[target]:
+                sink, hops = self._chain(target, name)
+                yield Blocked(index, edge.call, sink, (hop, *hops), self._count(target, name) - 1)
+
+    # -- ways --------------------------------------------------------------------------------------------------------
+
+    def _next(self, node: Node) -> list[Edge]:
+        """The edges of a function, or of a choice to its alternatives."""
+        edges = self._edges.get(node)
+        if edges is None:
+            choice = self._graph.choice(node)
+            if choice is None:
+                edges = self._graph.edges(node)
+            else:
+                edges = [Edge(_NOWHERE, target) for targets in choice for target in targets]
+            self._edges[node] = edges
+        return edges
+
+    def _explore(self, starts: Iterable[Target]) -> None:
         """Find the ways from all functions that can be reached from `starts`."""
-        callers: dict[Node, list[tuple[Node, int, Edge]]] = {}
+        callers: dict[Node, list[tuple[Node, int]]] = {}
         queue: list[tuple[int, str, int, int, str]] = []
-        pending = [node for node in dict.fromkeys(starts) if node not in self._ways]
+        pending = [node for node in dict.fromkeys(starts) if not isinstance(node, Sink) and node not in self._ways]
+        fresh = list(pending)
+        own: dict[Node, int] = {}
         self._ways.update((node, {}) for node in pending)
+        outer = self._sources.mask
         while pending:
             node = pending.pop()
-            for order, edge in enumerate(self._graph.edges(node)):
+            self._sources.mask = 0
+            edges = self._next(node)
+            own[node] = self._sources.mask
+            for order, edge in enumerate(edges):
                 target = edge.target
                 if isinstance(target, Sink):
-                    heapq.heappush(queue, (1, *node, order, target.name))
+                    queue.append((1, *node, order, target.name))
                     continue
-                callers.setdefault(target, []).append((node, order, edge))
+                callers.setdefault(target, []).append((node, order))
                 known = self._ways.get(target)
                 if known is None:
                     self._ways[target] = {}
                     pending.append(target)
                 else:
-                    for name, (length, _) in known.items():
-                        heapq.heappush(queue, (length + 1, *node, order, name))
+                    queue.extend((length + 1, *node, order, name) for name, (length, _) in known.items())
+        self._sources.mask = outer
+        heapq.heapify(queue)
         self._spread(queue, callers)
+        self._close_masks(fresh, own)
+
+    def _close_masks(self, starts: list[Node], own: dict[Node, int]) -> None:
+        """Note for each function which files the ways from it depend on."""
+
+        def fresh(node: Node) -> list[Node]:
+            return [e.target for e in self._edges[node] if not isinstance(e.target, Sink) and e.target in own]
+
+        for component in components(starts, fresh):
+            mask = 0
+            for node in component:
+                mask |= own[node]
+                for edge in self._edges[node]:
+                    if not isinstance(edge.target, Sink):
+                        mask |= self._masks.get(edge.target, 0)
+            self._masks.update(dict.fromkeys(component, mask))
 
     def _spread(
-        self, queue: list[tuple[int, str, int, int, str]], callers: dict[Node, list[tuple[Node, int, Edge]]]
+        self, queue: list[tuple[int, str, int, int, str]], callers: dict[Node, list[tuple[Node, int]]]
     ) -> None:
+        waiting: dict[Node, dict[str, tuple[int, Edge]]] = {}
         while queue:
             length, path, index, order, name = heapq.heappop(queue)
             node = (path, index)
-            edge = self._graph.edges(node)[order]
-            if name in self._ways[node] or self._silenced(node, edge, name):
+            edge = self._next(node)[order]
+            ways = self._ways[node]
+            if name in ways:
                 continue
-            self._ways[node][name] = (length, edge)
-            for caller, caller_order, _ in callers.get(node, ()):
-                if name not in self._ways[caller]:
-                    heapq.heappush(queue, (length + 1, *caller, caller_order, name))
+            choice = self._graph.choice(node)
+            if choice is None:
+                if self._silenced(node, edge, name):
+                    continue
+                found = {name: (length, edge)}
+            else:
+                held = waiting.setdefault(node, {})
+                held.setdefault(name, (length, edge))
+                # Only if each of the alternatives blocks, the call does.
+                if not all(any(self._leads(target) for target in targets) for targets in choice):
+                    continue
+                found = {other: (length, way[1]) for other, way in held.items() if other not in ways}
+            ways.update(found)
+            for other in found:
+                for caller, caller_order in callers.get(node, ()):
+                    if other not in self._ways[caller]:
+                        step = 0 if choice is not None else 1
+                        heapq.heappush(queue, (length + step, *caller, caller_order, other))
+
+    def _leads(self, target: Target) -> bool:
+        return isinstance(target, Sink) or bool(self._ways.get(target))
 
     def _silenced(self, node: Node, edge: Edge, name: str) -> bool:
         """A `# noqa` with a code of the sink's category at any hop silences every chain through it."""
-        module = self._load(node[0])
-        if module is None or not module.facts.noqa:
+        module = self._loaded(node)
+        if not module.facts.noqa:
             return False
         sink = self._graph.sink(name)
         lines = edge.call.line, edge.call.end_line
         return any(module.silences(code, *lines, explicitly=True) for code in (sink.direct_code, sink.transitive_code))
 
+    # -- chains ------------------------------------------------------------------------------------------------------
+
     def _chain(self, node: Node, name: str) -> tuple[Sink, list[Hop]]:
         hops: list[Hop] = []
         while True:
             _, edge = self._ways[node][name]
-            module = self._load(node[0])
-            if module is None:
-                raise AssertionError("a function with a way is in a module that was loaded")
-            hops.append(self._hop(module, node[1], edge.call))
+            if self._graph.choice(node) is None:  # a choice makes no hop of its own
+                hops.append(self._hop(self._loaded(node), node[1], edge.call))
             if isinstance(edge.target, Sink):
                 return edge.target, hops
             node = edge.target
+
+    def _count(self, start: Node, name: str) -> int:
+        """How many calls of the sink can be reached."""
+        known = self._places.get((start, name))
+        if known is None:
+            seen, pending, known = {start}, [start], 0
+            while pending:
+                for edge in self._next(pending.pop()):
+                    target = edge.target
+                    if isinstance(target, Sink):
+                        known += target.name == name
+                    elif target not in seen and name in self._ways[target]:
+                        seen.add(target)
+                        pending.append(target)
+            self._places[start, name] = known
+        return known
+
+    def _loaded(self, node: Node) -> ProgramModule:
+        module = self._load(node[0])
+        if module is None:
+            raise AssertionError("a function with a way is in a module that was loaded")
+        return module
 
     def _hop(self, module: ProgramModule, function: int, call: Call) -> Hop:
         name = module.facts.functions[function].qualname

@@ -6,29 +6,30 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from asynclint.catalog import Catalog, Sink
+from asynclint.project.answers import Answers
+from asynclint.project.handover import TRANSPARENT, Handover
 from asynclint.project.modules import ProgramModule
+from asynclint.project.overrides import Overrides
 from asynclint.project.resolve import Resolver
-from asynclint.project.values import ClassValue, Coroutine, External, FunctionValue, Instance, Value
+from asynclint.project.values import (
+    ClassValue,
+    Collection,
+    Coroutine,
+    External,
+    FunctionValue,
+    Generator,
+    Instance,
+    Value,
+)
 from asynclint.syntax import Call, Function, plain
 
 Node = tuple[str, int]
-"""A function of the program: its module's path and its index there."""
+"""A function of the program: its module's path and its index there; or a `Choice`: `""` and its number."""
+
+Target = Node | Sink
 
 _ITERATES = ("for", "yield from")
 _CONTEXT_MANAGERS = ("contextmanager", "contextlib.contextmanager")
-_TRANSPARENT = frozenset(
-    (
-        "abstractmethod",
-        "cache",
-        "cached_property",
-        "classmethod",
-        "final",
-        "lru_cache",
-        "override",
-        "property",
-        "staticmethod",
-    )
-)
 _AWAITABLES = ("Awaitable", "Coroutine", "Future", "Task")
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 
@@ -38,7 +39,11 @@ class Edge:
     """A call that runs `target`, a function of the program, or ends in `target`, a sink."""
 
     call: Call
-    target: Node | Sink
+    target: Target
+
+
+Choice = tuple[tuple[Target, ...], ...]
+"""Things a call may run, one of them at a time: it blocks for sure only if each of them does."""
 
 
 class CallGraph:
@@ -48,73 +53,157 @@ class CallGraph:
     function, which only makes a coroutine.
     """
 
-    def __init__(self, resolver: Resolver, load: Callable[[str], ProgramModule | None], catalog: Catalog) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        load: Callable[[str], ProgramModule | None],
+        catalog: Catalog,
+        answers: Answers,
+        overrides: Overrides,
+    ) -> None:
         self._resolver = resolver
         self._load = load
         self._catalog = catalog
-        self._edges: dict[Node, list[Edge]] = {}
+        self._answers = answers
+        self._overrides = overrides
+        self._handover = Handover(resolver, load, catalog, answers)
+        self._choices: list[Choice] = []
+        self._numbers: dict[Choice, int] = {}
         self._callback_names = {name.rpartition(".")[2] for name in catalog.maps["callbacks"]}
 
     def edges(self, node: Node) -> list[Edge]:
         """The calls that function `node` makes on its own thread, in the order written."""
-        edges = self._edges.get(node)
-        if edges is None:
-            module = self._load(node[0])
-            edges = self._edges[node] = list(self._find(module, node[1])) if module is not None else []
+        edges: list[Edge] = self._answers.get(node, [], self._edges, node)
         return edges
+
+    def choice(self, node: Node) -> Choice | None:
+        """What `node` stands for if it is no function."""
+        return None if node[0] else self._choices[node[1]]
+
+    def _edges(self, node: Node) -> list[Edge]:
+        module = self._load(node[0])
+        return list(self._find(module, node[1])) if module is not None else []
 
     def loop_functions(self, module: ProgramModule) -> list[int]:
         """Functions of a module that run on the event loop: the async ones, and the callbacks it hands over."""
         indices = {index for index, function in enumerate(module.facts.functions) if function.is_async}
-        for index, function in enumerate(module.facts.functions):
-            for call in function.calls:
-                if any(call.arguments) or call.keywords:
-                    indices.update(self._callbacks(module, index, call))
+        indices.update(value.index for _, _, value in self._callbacks(module) if value.path == module.path)
         return sorted(indices)
 
-    def _callbacks(self, module: ProgramModule, function: int, call: Call) -> Iterator[int]:
-        """The functions of the module that a call hands to the loop."""
-        if call.target.rpartition(".")[2] not in self._callback_names:
-            return
-        for value in self._resolver.resolve(module, function, call.target):
-            position = self._catalog.callback(value.name) if isinstance(value, External) else None
-            if position is not None and position < len(call.arguments):
-                for handed in self._resolver.binding(module, function, call.arguments[position]):
-                    if isinstance(handed, FunctionValue) and handed.path == module.path:
-                        yield handed.index
+    def foreign_callbacks(self, module: ProgramModule) -> list[tuple[int, Edge]]:
+        """The functions of other modules that a module hands to the loop, as calls of the function that does so."""
+        return [
+            (index, Edge(call, (value.path, value.index)))
+            for index, call, value in self._callbacks(module)
+            if value.path != module.path and self._runs_here(value, call)
+        ]
+
+    def _callbacks(self, module: ProgramModule) -> Iterator[tuple[int, Call, FunctionValue]]:
+        for index, function in enumerate(module.facts.functions):
+            for call in function.calls:
+                if call.arguments and call.target.rpartition(".")[2] in self._callback_names:
+                    for value in self._resolver.resolve(module, index, call.target):
+                        position = self._catalog.callback(value.name) if isinstance(value, External) else None
+                        if position is not None and position < len(call.arguments):
+                            for handed in self._resolver.binding(module, index, call.arguments[position]):
+                                if isinstance(handed, FunctionValue):
+                                    yield index, call, handed
 
     def sink(self, name: str) -> Sink:
         """The sink of this name."""
         return self._catalog.sinks[name]
 
+    # -- edges of one function ---------------------------------------------------------------------------------------
+
     def _find(self, module: ProgramModule, index: int) -> Iterator[Edge]:
         function = module.facts.functions[index]
         for call in function.calls:
             values = self._resolver.resolve(module, index, call.target)
-            targets: list[Node | Sink] = []
-            for value in values:
-                found = list(self._runs(module, index, call, value))
-                if not found:
-                    break  # one of the things this may be does not block
-                targets += found
-            else:
-                for target in dict.fromkeys(targets):
-                    yield Edge(call, target)
+            yield from self._joined(call, [list(self._runs(module, index, call, value)) for value in values])
+            if call.arguments or call.keywords:
+                for value in values:
+                    for argument in self._handover.run_here(call, value):
+                        handed = self._resolver.binding(module, index, argument)
+                        here = call._replace(use="other")
+                        yield from self._joined(call, [list(self._runs(module, index, here, v)) for v in handed])
+        for path, place in function.touched.items():
+            yield from self._touches(module, index, path, place)
 
-    def _runs(self, module: ProgramModule, index: int, call: Call, value: Value) -> Iterator[Node | Sink]:
+    def _joined(self, call: Call, alternatives: list[list[Target]]) -> Iterator[Edge]:
+        """Edges for the things a call may run: all that there are for one, a choice for several."""
+        if not alternatives or not all(alternatives):
+            return  # one of the things this may be does not block
+        distinct = dict.fromkeys(tuple(dict.fromkeys(targets)) for targets in alternatives)
+        if len(distinct) == 1:
+            yield from (Edge(call, target) for target in next(iter(distinct)))
+        else:
+            yield Edge(call, self._choose(tuple(distinct)))
+
+    def _choose(self, choice: Choice) -> Node:
+        number = self._numbers.get(choice)
+        if number is None:
+            number = self._numbers[choice] = len(self._choices)
+            self._choices.append(choice)
+        return "", number
+
+    def _touches(
+        self, module: ProgramModule, index: int, path: str, place: tuple[int, int, int, int]
+    ) -> Iterator[Edge]:
+        """Edges of what a path runs without being a written call: iterations, operators, properties."""
+        base, _, name = path.removesuffix("()").rpartition(".")
+        receivers = self._resolver.resolve(module, index, base)
+        if not receivers:
+            return
+        use = "for" if name in ("__iter__", "__next__") else "other"
+        call = Call(path, *place, use, implicit=True)
+        alternatives: list[list[Target]] = []
+        for receiver in receivers:
+            targets: list[Target] = []
+            match receiver:
+                case Collection(source=source) if source and name == "__iter__":
+                    sink = self._catalog.sink(source)
+                    targets += [sink] if sink is not None and sink.lazy else []
+                case Generator(function) if name == "__iter__":
+                    targets += [(function.path, function.index)] if self._runs_here(function, call) else []
+                case Instance():
+                    for value, is_property in self._resolver.looked_up(receiver, name):
+                        if is_property or path.endswith("()"):
+                            targets += self._runs(module, index, call, value)
+            alternatives.append(targets)
+        yield from self._joined(call, alternatives)
+
+    def _runs(self, module: ProgramModule, index: int, call: Call, value: Value) -> Iterator[Target]:
         match value:
             case External(name):
                 sink = self._catalog.sink(name)
                 if sink is not None and self._blocks(module, index, call, sink):
                     yield sink
             case FunctionValue():
-                if self._runs_here(value, call):
-                    yield value.path, value.index
+                yield from self._runs_function(call, value)
             case ClassValue() | Instance():
                 for name in _CONSTRUCTORS if isinstance(value, ClassValue) else ("__call__",):
                     for method in self._resolver.attribute(value, name):
                         if isinstance(method, (FunctionValue, External)):
                             yield from self._runs(module, index, call, method)
+
+    def _runs_function(self, call: Call, value: FunctionValue) -> Iterator[Target]:
+        declared = self._catalog.declared(self._resolver.dotted(value)) if self._catalog.declares else None
+        if isinstance(declared, Sink):
+            if call.use != "await":
+                yield declared
+        elif declared is None and self._runs_here(value, call):
+            module = self._load(value.path)
+            if module is not None and module.facts.functions[value.index].is_stub:
+                implementations = [(v.path, v.index) for v in self._overrides.of(value) if self._runs_here(v, call)]
+                if len(implementations) > 1:
+                    yield self._choose(tuple((node,) for node in implementations))
+                else:
+                    yield from implementations
+                return
+            yield value.path, value.index
+            if module is not None and module.facts.functions[value.index].decorators:
+                for wrapper in self._handover.wrapping(module, value.index).wrappers:
+                    yield wrapper.path, wrapper.index
 
     # -- sinks -----------------------------------------------------------------------------------------------------
 
@@ -147,64 +236,28 @@ class CallGraph:
     # -- functions of the program ------------------------------------------------------------------------------------
 
     def _runs_here(self, value: FunctionValue, call: Call) -> bool:
-        """Whether making this call runs the function's body, now, on this thread."""
+        """Whether making this call runs the function's body, or that of its implementations, now, on this thread."""
         module = self._load(value.path)
         if module is None:
             return False
         function = module.facts.functions[value.index]
-        if function.is_async or function.is_stub:
+        if function.is_async or (function.is_stub and value.receiver is None):
             return False
         if function.is_generator:
             is_manager = any(plain(decorator) in _CONTEXT_MANAGERS for decorator in function.decorators)
             return call.use == "with" if is_manager else call.use in _ITERATES
-        names = {d: plain(d).removesuffix("()").rpartition(".")[2] for d in function.decorators}
-        decorators = [d for d, name in names.items() if name not in _TRANSPARENT]
+        decorated = any(plain(d).removesuffix("()").rpartition(".")[2] not in TRANSPARENT for d in function.decorators)
         # Awaiting contradicts what was found, unless the function gives something to await: a decorator has made it
         # async, or it is overridden by an async method in a subclass.
-        if call.use == "await" and (decorators or not self._gives_awaitable(module, value, function)):
+        if call.use == "await" and (decorated or not self._gives_awaitable(module, value, function)):
             return False
-        return all(self._keeps_thread(module, function, decorator) for decorator in decorators)
-
-    def _keeps_thread(self, module: ProgramModule, function: Function, decorator: str) -> bool:
-        """Whether a decorated function still runs on the thread that calls it."""
-        path = decorator.removesuffix("()")
-        for value in self._resolver.resolve(module, function.parent, path):
-            if isinstance(value, External) and self._catalog.has("offloads", value.name):
-                return False
-            if isinstance(value, FunctionValue) and self._gives_coroutine_function(value):
-                return False
-        # `@dispatch(async_twin)` calls the twin where a loop is running.
-        calls = [call for call in module.facts.functions[function.parent].calls if call.target == path]
-        given = [argument for call in calls if call.end_line < function.line for argument in call.arguments][-1:]
-        twins = [value for argument in given for value in self._resolver.binding(module, function.parent, argument)]
-        return not any(self._is_async(twin) for twin in twins)
+        return not decorated or self._handover.wrapping(module, value.index).keeps_thread
 
     def _gives_awaitable(self, module: ProgramModule, value: FunctionValue, function: Function) -> bool:
         if any(kind in function.annotation for kind in _AWAITABLES):
             return True
         results = [v for path in function.returns for v in self._resolver.binding(module, value.index, path)]
         return any(isinstance(result, Coroutine) for result in results)
-
-    def _is_async(self, value: Value) -> bool:
-        if not isinstance(value, FunctionValue):
-            return False
-        module = self._load(value.path)
-        return module is not None and module.facts.functions[value.index].is_async
-
-    def _gives_coroutine_function(self, decorator: FunctionValue, depth: int = 3) -> bool:
-        """Whether a decorator of the program returns an async function, or a decorator that does."""
-        module = self._load(decorator.path)
-        if module is None or not depth:
-            return False
-        for path in module.facts.functions[decorator.index].returns:
-            for value in self._resolver.binding(module, decorator.index, path):
-                if self._is_async(value):
-                    return True
-                if not isinstance(value, FunctionValue) or value == decorator:
-                    continue
-                if self._gives_coroutine_function(value, depth - 1):
-                    return True
-        return False
 
 
 def _is_given(call: Call, argument: str) -> bool:

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from asynclint.catalog import Catalog
 from asynclint.project.modules import ProgramModule
+from asynclint.project.answers import Answers
 from asynclint.project.resolve import Resolver
 from asynclint.project.values import ClassValue, External, FunctionValue, Value
 from asynclint.syntax import Call
@@ -28,19 +29,23 @@ class Effect(IntEnum):
 class Effects:
     """The effects of functions, found when asked for and remembered."""
 
-    def __init__(self, resolver: Resolver, load: Callable[[str], ProgramModule | None], catalog: Catalog) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        load: Callable[[str], ProgramModule | None],
+        catalog: Catalog,
+        answers: Answers,
+    ) -> None:
         self._resolver = resolver
         self._load = load
         self._catalog = catalog
-        self._known: dict[FunctionValue, Effect] = {}
+        self._answers = answers
 
     def of_function(self, value: FunctionValue) -> Effect:
         """The effect of running a function to its end, with all that it calls and awaits."""
-        known = self._known.get(value)
-        if known is None:
-            self._known[value] = Effect.UNKNOWN  # recursion: not shown to be harmless
-            known = self._known[value] = self._find(value)
-        return known
+        # Recursion is not shown to be harmless.
+        effect: Effect = self._answers.get(("effect", value), Effect.UNKNOWN, self._find, value)
+        return effect
 
     def _find(self, value: FunctionValue) -> Effect:
         module = self._load(value.path)

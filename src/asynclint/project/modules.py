@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from asynclint.project.answers import Sources
 from asynclint.syntax import Module
 
 
@@ -16,13 +17,15 @@ class ProgramModule:
     Attributes:
         path: The file, absolute: what the module is known by.
         facts: What the syntax pass gathered.
+        bit: Stands for it among the `Sources` of an answer.
     """
 
-    __slots__ = ("_lines", "facts", "path")
+    __slots__ = ("_lines", "bit", "facts", "path")
 
-    def __init__(self, path: str, facts: Module, lines: list[str] | None = None) -> None:
+    def __init__(self, path: str, facts: Module, lines: list[str] | None = None, bit: int = 0) -> None:
         self.path: str = path
         self.facts: Module = facts
+        self.bit: int = bit
         self._lines = lines
 
     @property
@@ -78,13 +81,16 @@ class ModuleMap:
     Only names below `roots` belong to the program; all others are external. Directories are listed once each.
     """
 
-    def __init__(self, roots: Iterable[str | Path]) -> None:
+    def __init__(self, roots: Iterable[str | Path], sources: Sources | None = None) -> None:
         self.roots: list[str] = [os.path.abspath(root) for root in roots]
+        self._sources = sources or Sources()
         self._listings: dict[str, dict[str, bool]] = {}
         self._absolute: dict[str, str] = {}
 
     def absolute(self, name: str) -> str:
         """The location of a top-level module or package, or `""`."""
+        for root in self.roots:
+            self._sources.mask |= self._sources.bit(root)
         found = self._absolute.get(name)
         if found is None:
             # The interpreter never looks for its built-in modules on the path.
@@ -99,7 +105,7 @@ class ModuleMap:
         for _ in range(dots - 1):
             directory = os.path.dirname(directory)
         initialiser = os.path.join(directory, "__init__.py")
-        return initialiser if "__init__.py" in self._listing(directory) else directory
+        return initialiser if "__init__.py" in self.listing(directory) else directory
 
     def within(self, location: str, name: str) -> str:
         """The submodule `name` of the package at `location` (its `__init__.py` or its directory), or `""`."""
@@ -109,10 +115,10 @@ class ModuleMap:
                 return ""
         else:
             directory = location
-        entries = self._listing(directory)
+        entries = self.listing(directory)
         if entries.get(name):
             package = os.path.join(directory, name)
-            if "__init__.py" in self._listing(package):
+            if "__init__.py" in self.listing(package):
                 return os.path.join(package, "__init__.py")
         if entries.get(f"{name}.py") is False:
             return os.path.join(directory, f"{name}.py")
@@ -120,11 +126,23 @@ class ModuleMap:
 
     def _holds_python(self, name: str, directory: str) -> bool:
         """A directory without modules is not a namespace package, but data that bears an identifier's name."""
-        entries = self._listing(os.path.join(directory, name))
+        entries = self.listing(os.path.join(directory, name))
         return any(entry.endswith(".py") or is_directory for entry, is_directory in entries.items())
 
-    def _listing(self, directory: str) -> dict[str, bool]:
+    def is_package(self, directory: str) -> bool:
+        """Whether a directory is a package with an initialiser."""
+        return "__init__.py" in self.listing(directory)
+
+    def dotted(self, path: str) -> str:
+        """The name by which the module in a file is imported."""
+        for root in sorted(self.roots, key=len, reverse=True):
+            if path.startswith(root + os.sep):
+                return path[len(root) + 1 :].removesuffix(".py").removesuffix(f"{os.sep}__init__").replace(os.sep, ".")
+        return os.path.basename(path).removesuffix(".py")
+
+    def listing(self, directory: str) -> dict[str, bool]:
         """Entries of a directory that may be modules, and whether each is a directory itself."""
+        self._sources.mask |= self._sources.bit(directory)
         listing = self._listings.get(directory)
         if listing is None:
             listing = {}

@@ -9,13 +9,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asynclint.catalog import Catalog, builtin_catalog
+from asynclint.project.answers import Answers, Sources
 from asynclint.project.blocking import Blocked, Blocking
 from asynclint.project.cache import FactsCache
 from asynclint.project.callgraph import CallGraph
 from asynclint.project.effects import Effect, Effects
 from asynclint.project.modules import ModuleMap, ProgramModule, decode
-from asynclint.project.resolve import Resolver, Values
-from asynclint.project.values import FunctionValue
+from asynclint.project.overrides import Overrides
+from asynclint.project.resolve import Resolver
+from asynclint.project.values import FunctionValue, Values
 from asynclint.syntax import Call, Function, Module, SourceError, extract
 
 
@@ -23,6 +25,9 @@ class Program:
     """The modules below some source roots, and what can be asked about them.
 
     Nothing of the program is imported or executed: it is read as text.
+
+    Attributes:
+        sources: Which files and directories the answers since its `mask` was last set were drawn from.
     """
 
     def __init__(
@@ -30,16 +35,20 @@ class Program:
     ) -> None:
         """Make a program of the modules below `roots`; nothing is read yet."""
         self.catalog: Catalog = catalog or builtin_catalog()
+        self.sources: Sources = Sources()
         self._cache = cache
         self._loaded: dict[str, ProgramModule | None] = {}
-        self._map = ModuleMap(roots)
+        self._map = ModuleMap(roots, self.sources)
         self._forget_answers()
 
     def _forget_answers(self) -> None:
-        self._resolver = Resolver(self._map, self._try_load, self.catalog)
-        self._graph = CallGraph(self._resolver, self._try_load, self.catalog)
-        self._blocking = Blocking(self._graph, self._try_load)
-        self._effects = Effects(self._resolver, self._try_load, self.catalog)
+        answers = Answers(self.sources)
+        load = self._try_load
+        self._resolver = Resolver(self._map, load, self.catalog, answers)
+        overrides = Overrides(self._resolver, load, self._mentions, self._map, answers)
+        self._graph = CallGraph(self._resolver, load, self.catalog, answers, overrides)
+        self._blocking = Blocking(self._graph, load, self.sources)
+        self._effects = Effects(self._resolver, load, self.catalog, answers)
         self._blocked: dict[str, list[Blocked]] = {}
 
     def load(self, path: str | Path, source: bytes | None = None) -> ProgramModule:
@@ -57,7 +66,8 @@ class Program:
         module = self._loaded.get(name)
         if module is None:
             facts = self._facts(read_source(name) if source is None else source)
-            module = self._loaded[name] = ProgramModule(name, facts)
+            module = self._loaded[name] = ProgramModule(name, facts, bit=self.sources.bit(name))
+        self.sources.mask |= module.bit
         return module
 
     def load_source(self, path: str | Path, source: bytes, tree: ast.Module | None = None) -> ProgramModule:
@@ -69,7 +79,9 @@ class Program:
         name = os.path.abspath(path)
         facts = self._facts(source, tree)
         known = self._loaded.get(name)
-        module = self._loaded[name] = ProgramModule(name, facts, decode(source).split("\n"))
+        lines = decode(source).split("\n")
+        module = self._loaded[name] = ProgramModule(name, facts, lines, bit=self.sources.bit(name))
+        self.sources.mask |= module.bit
         if known is not None and known.facts != facts:
             self._forget_answers()  # they were given for another text
         return module
@@ -85,14 +97,25 @@ class Program:
         return facts
 
     def _try_load(self, path: str) -> ProgramModule | None:
+        module = self._loaded.get(path)
+        if module is not None:
+            self.sources.mask |= module.bit
+            return module
+        self.sources.mask |= self.sources.bit(path)
         if path not in self._loaded:
             try:
-                self.load(path)
+                return self.load(path)
             except (OSError, SourceError):
                 self._loaded[path] = None
-        return self._loaded[path]
+        return None
 
-    # -- questions ---------------------------------------------------------------------------------------------------
+    def _mentions(self, path: str, word: bytes) -> bool:
+        """Whether the text of a file holds a word; a file that cannot be read holds none."""
+        self.sources.mask |= self.sources.bit(path)
+        try:
+            return word in read_source(path)
+        except OSError:
+            return False
 
     def resolve(self, module: ProgramModule, function: int, path: str) -> Values:
         """What an access path in function number `function` may stand for; empty when that is not known."""

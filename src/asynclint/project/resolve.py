@@ -3,73 +3,61 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from asynclint.catalog import Catalog
+from asynclint.project.annotated import CALLABLES, GENERICS, MAPPINGS, TUPLES, split
+from asynclint.project.answers import Answers
+from asynclint.project.members import Members, distinct
 from asynclint.project.modules import ModuleMap, ProgramModule
 from asynclint.project.values import (
     ClassValue,
-    Coroutine,
+    Collection,
     External,
     ExternalInstance,
     FunctionValue,
+    Giver,
     Instance,
     ModuleValue,
+    Parts,
     Value,
+    Values,
 )
-from asynclint.syntax import Class, Function, plain
 
 _BUILTINS = frozenset(dir(builtins))
-_DEPTH = 60
-"""Resolving nests (a call's result is another call's result …); beyond this the answer is: not known."""
-_PROPERTIES = ("property", "cached_property")
-
-Values = tuple[Value, ...]
 
 
-class Resolver:
-    """Answers what paths stand for; every answer is remembered. Not known is the empty tuple."""
+class Resolver(Members):
+    """Answers what paths stand for; every answer is remembered."""
 
-    def __init__(self, modules: ModuleMap, load: Callable[[str], ProgramModule | None], catalog: Catalog) -> None:
-        self._modules = modules
-        self._load = load
-        self._catalog = catalog
-        self._known: dict[tuple[str, int, str], Values] = {}
-        self._members: dict[tuple[str, str], Values] = {}
+    def __init__(
+        self, modules: ModuleMap, load: Callable[[str], ProgramModule | None], catalog: Catalog, answers: Answers
+    ) -> None:
+        super().__init__(modules, load, catalog, answers)
         self._names: dict[tuple[str, int], dict[str, list[int]]] = {}
-        self._orders: dict[ClassValue, list[Value]] = {}
-        self._depth = 0
 
     # -- paths -----------------------------------------------------------------------------------------------------
 
     def resolve(self, module: ProgramModule, function: int, path: str) -> Values:
         """What `path`, read in function number `function` of `module`, may stand for."""
-        return self._remembered(module, function, path, self._follow) if path else ()
-
-    def _remembered(
-        self, module: ProgramModule, function: int, question: str, answer: Callable[[ProgramModule, int, str], Values]
-    ) -> Values:
-        key = (module.path, function, question)
-        known = self._known.get(key)
-        if known is None:
-            if self._depth > _DEPTH:
-                return ()
-            self._known[key] = ()  # a question that depends on itself
-            self._depth += 1
-            known = self._known[key] = answer(module, function, question)
-            self._depth -= 1
-        return known
+        if not path:
+            return ()
+        values: Values = self._answers.get((module.path, function, path), (), self._follow, module, function, path)
+        return values
 
     def _follow(self, module: ProgramModule, function: int, path: str) -> Values:
-        head, step = _split(path)
-        if not step:
-            return self._root(module, function, head)
-        if head == "super" and step == "()":
-            return self._super(module, function)
+        if path.endswith("()"):
+            head = path[:-2]
+            if head == "super":
+                return self._super(module, function)
+            return distinct([result for value in self.resolve(module, function, head) for result in self.call(value)])
+        head, dot, step = path.rpartition(".")
+        if not dot:
+            return self._root(module, function, path)
         values = self.resolve(module, function, head)
-        if step == "()":
-            return _distinct(result for value in values for result in self.call(value))
-        return _distinct(result for value in values for result in self.attribute(value, step))
+        if step == "[]":
+            return (Collection(values),) if values else ()
+        return distinct([result for value in values for result in self.attribute(value, step)])
 
     def _root(self, module: ProgramModule, function: int, root: str) -> Values:
         name, _, ids = root.partition("@")
@@ -88,12 +76,19 @@ class Resolver:
             if name in own:
                 return self._bindings(module, function, own[name])
             function = module.facts.functions[function].parent
-        values = self._global(module, name)
+        values = self.exported(module, name)
         if not values and name in _BUILTINS and name not in module.facts.exports:
             return (External(f"builtins.{name}"),)
         return values
 
-    def _global(self, module: ProgramModule, name: str) -> Values:
+    def dotted(self, value: FunctionValue) -> str:
+        """The name by which a function can be imported: `package.module.Class.method`."""
+        module = self._load(value.path)
+        qualname = module.facts.functions[value.index].qualname if module is not None else ""
+        return f"{self._modules.dotted(value.path)}.{qualname}"
+
+    def exported(self, module: ProgramModule, name: str) -> Values:
+        """What a module binds to a name."""
         ids = module.facts.exports.get(name)
         if ids is not None:
             return self._bindings(module, 0, ids)
@@ -112,7 +107,7 @@ class Resolver:
             # A parameter's annotation is evaluated outside the function: `def f(client: client.Client)`.
             scope = facts.parent if index < len(facts.parameters) and not value.startswith(": self ") else function
             found += self.binding(module, scope, value)
-        return _distinct(found)
+        return distinct(found)
 
     def binding(self, module: ProgramModule, function: int, value: str) -> Values:
         """What a binding value stands for."""
@@ -129,7 +124,9 @@ class Resolver:
             case ":" if rest.startswith("self "):
                 return (Instance(ClassValue(module.path, int(rest[5:]))),)
             case ":":
-                return self._remembered(module, function, value, lambda *_: self.annotated(module, function, rest))
+                key = (module.path, function, value)
+                values: Values = self._answers.get(key, (), self.annotated, module, function, rest)
+                return values
             case _:
                 return ()
 
@@ -146,8 +143,8 @@ class Resolver:
         else:
             parents = (ModuleValue(self._modules.relative(module.path, dots)),)
             for part in filter(None, source[dots:].split(".")):
-                parents = _distinct(v for parent in parents for v in self.attribute(parent, part))
-        return _distinct(value for parent in parents for value in self.attribute(parent, name))
+                parents = distinct([v for parent in parents for v in self.attribute(parent, part)])
+        return distinct([value for parent in parents for value in self.attribute(parent, name)])
 
     def _module(self, name: str) -> Values:
         first, *rest = name.split(".")
@@ -162,170 +159,44 @@ class Resolver:
 
     def annotated(self, module: ProgramModule, function: int, annotation: str) -> Values:
         """Instances of the annotated types."""
-        return _distinct(
-            value
-            for alternative in _alternatives(annotation)
-            for value in self._instances(module, function, alternative)
-        )
+        found: list[Value] = []
+        for alternative in split(annotation, "|"):
+            found += self._instances(module, function, alternative)
+        return distinct(found)
 
-    def _instances(self, module: ProgramModule, function: int, annotation: str) -> Iterator[Value]:
-        head, bracket, arguments = annotation.partition("[")
-        if bracket and head.rpartition(".")[2].lower() == "type":
-            yield from self._named(module, function, arguments[:-1])
-            return
+    def _instances(self, module: ProgramModule, function: int, annotation: str) -> list[Value]:
+        head, bracket, rest = annotation.partition("[")
+        arguments = rest[:-1]
+        kind = head.rpartition(".")[2]
+        if bracket and kind.lower() == "type":
+            return list(self._named(module, function, arguments))
+        found: list[Value] = []
         for value in self._named(module, function, head):
             if isinstance(value, ClassValue):
-                yield Instance(value)
+                found.append(Instance(value))
             elif isinstance(value, External):
-                yield ExternalInstance(self._catalog.canonical(value.name))
+                if bracket and kind in GENERICS:
+                    found += self._generic(module, function, kind, list(split(arguments, ",")))
+                else:
+                    found.append(ExternalInstance(self._catalog.canonical(value.name)))
+        return found
+
+    def _generic(self, module: ProgramModule, function: int, kind: str, arguments: list[str]) -> list[Value]:
+        types = [self.annotated(module, function, argument) if argument else () for argument in arguments]
+        if kind in MAPPINGS:
+            return [Collection(types[1], types[0])] if len(types) > 1 and (types[0] or types[1]) else []
+        if kind in CALLABLES:
+            return [Giver(types[-1])] if types[-1] else []
+        if kind in TUPLES and not (len(arguments) == 2 and not arguments[1]):  # `tuple[T, ...]` is a collection
+            return [Parts(tuple(types))] if any(types) else []
+        return [Collection(types[0])] if types[0] else []
 
     def _named(self, module: ProgramModule, function: int, dotted: str) -> Values:
         first, *rest = dotted.split(".")
         values = self.name(module, function, first)
         for part in rest:
-            values = _distinct(result for value in values for result in self.attribute(value, part))
+            values = distinct([result for value in values for result in self.attribute(value, part)])
         return values
-
-    # -- steps -----------------------------------------------------------------------------------------------------
-
-    def attribute(self, value: Value, name: str) -> Values:
-        """What attribute `name` of `value` may be."""
-        match value:
-            case ModuleValue(location):
-                return self._member(location, name)
-            case ClassValue():
-                return self._class_attribute(value, name, value, None)
-            case Instance(cls, after):
-                return self._class_attribute(cls, name, cls, after)
-            case External(dotted):
-                if result := self._catalog.maps["returns"].get(self._catalog.canonical(dotted)):
-                    dotted = result  # a property, or a function: the attribute is its result's
-                return (External(f"{dotted}.{name}"),)
-            case ExternalInstance(dotted):
-                return (value,) if name == "__await__" else (External(f"{dotted}.{name}"),)
-            case Coroutine():
-                return (value,) if name == "__await__" else ()
-            case _:
-                return ()
-
-    def _member(self, location: str, name: str) -> Values:
-        """Attribute `name` of a module: what the module binds, or a submodule."""
-        known = self._members.get((location, name))
-        if known is None:
-            self._members[location, name] = ()  # modules that import a name from each other
-            known = self._members[location, name] = self._find_member(location, name)
-        return known
-
-    def _find_member(self, location: str, name: str) -> Values:
-        module = self._load(location) if location.endswith(".py") else None
-        if module is not None and (values := self._global(module, name)):
-            return values
-        submodule = self._modules.within(location, name)
-        return (ModuleValue(submodule),) if submodule else ()
-
-    def _class_attribute(self, cls: ClassValue, name: str, receiver: ClassValue, after: ClassValue | None) -> Values:
-        order = self.resolution_order(cls)
-        if after is not None and after in order:
-            order = order[order.index(after) + 1 :]
-        for owner in order:
-            if isinstance(owner, ClassValue):
-                module, fact = self._class(owner)
-                if (attributes := fact.attributes.get(name)) is not None:
-                    return self._bound(module, attributes, receiver)
-            elif isinstance(owner, External):
-                inherited = self._catalog.canonical(f"{owner.name}.{name}")
-                if self._catalog.knows(inherited):
-                    return (External(inherited),)
-        return ()
-
-    def _bound(self, module: ProgramModule, attributes: list[tuple[int, str]], receiver: ClassValue) -> Values:
-        results: list[Value] = []
-        for function, binding in attributes:
-            for value in self.binding(module, function, binding):
-                if not isinstance(value, FunctionValue) or not binding.startswith("def "):
-                    results.append(value)
-                    continue
-                method = FunctionValue(value.path, value.index, receiver)
-                if any(
-                    plain(d).rpartition(".")[2] in _PROPERTIES for d in module.facts.functions[value.index].decorators
-                ):
-                    results.extend(self.call(method))
-                else:
-                    results.append(method)
-        return _distinct(results)
-
-    def call(self, value: Value) -> Values:
-        """What calling `value` may give."""
-        match value:
-            case FunctionValue(path, index):
-                module = self._load(path)
-                if module is None:
-                    return ()
-                function = module.facts.functions[index]
-                if function.is_async and not function.is_generator:
-                    return (Coroutine(value),)
-                return self._returned(module, value, function)
-            case ClassValue():
-                return (Instance(value),)
-            case Instance():
-                methods = (m for m in self.attribute(value, "__call__") if isinstance(m, FunctionValue))
-                return _distinct(v for method in methods for v in self.call(method))
-            case Coroutine(function):
-                module = self._load(function.path)
-                return self._returned(module, function, module.facts.functions[function.index]) if module else ()
-            case ExternalInstance():
-                return (value,)  # only reached through `__await__`
-            case External(name):
-                return self._external_result(name)
-            case ModuleValue():
-                return ()
-
-    def _external_result(self, name: str) -> Values:
-        if result := self._catalog.result(name):
-            return (ExternalInstance(result),)
-        owner, _, last = name.rpartition(".")
-        if last in ("__enter__", "__aenter__"):
-            return (ExternalInstance(owner),)
-        # By convention a capitalised name is a class.
-        return (ExternalInstance(self._catalog.canonical(name)),) if last[:1].isupper() else ()
-
-    def _returned(self, module: ProgramModule, value: FunctionValue, function: Function) -> Values:
-        if function.is_generator:
-            return ()
-        if function.annotation:
-            if function.annotation.rpartition(".")[2] == "Self" and value.receiver is not None:
-                return (Instance(value.receiver),)
-            return self.annotated(module, function.parent, function.annotation)
-        return _distinct(v for path in function.returns for v in self.binding(module, value.index, path))
-
-    # -- classes ---------------------------------------------------------------------------------------------------
-
-    def _class(self, value: ClassValue) -> tuple[ProgramModule, Class]:
-        module = self._load(value.path)
-        if module is None:
-            raise AssertionError("a class value comes from a module that was loaded")
-        return module, module.facts.classes[value.index]
-
-    def resolution_order(self, cls: ClassValue) -> list[Value]:
-        """The class and its bases, nearest first; bases outside the program are `External`, unknown ones left out."""
-        order = self._orders.get(cls)
-        if order is None:
-            # Not by recursion: hierarchies may be deep, and a class may inherit from itself by mistake.
-            seen: dict[Value, None] = {}
-            pending: list[Value] = [cls]
-            while pending:
-                ancestor = pending.pop()
-                if ancestor in seen:
-                    continue
-                seen[ancestor] = None
-                if isinstance(ancestor, ClassValue):
-                    pending.extend(reversed(self._bases(ancestor)))
-            order = self._orders[cls] = list(seen)
-        return order
-
-    def _bases(self, cls: ClassValue) -> list[Value]:
-        module, fact = self._class(cls)
-        return [base for path in fact.bases for base in self.resolve(module, fact.scope, path)]
 
     def _super(self, module: ProgramModule, function: int) -> Values:
         while function > 0:
@@ -335,28 +206,3 @@ class Resolver:
                 return (Instance(cls, after=cls),)
             function = fact.parent
         return ()
-
-
-def _split(path: str) -> tuple[str, str]:
-    """A path without its last step, and that step: `()` or an attribute's name."""
-    if path.endswith("()"):
-        return path[:-2], "()"
-    head, _, last = path.rpartition(".")
-    return (head, last) if head else (last, "")
-
-
-def _alternatives(annotation: str) -> Iterator[str]:
-    depth = start = 0
-    for index, character in enumerate(annotation):
-        if character == "[":
-            depth += 1
-        elif character == "]":
-            depth -= 1
-        elif character == "|" and not depth:
-            yield annotation[start:index]
-            start = index + 1
-    yield annotation[start:]
-
-
-def _distinct(values: Iterable[Value]) -> Values:
-    return tuple(dict.fromkeys(values))

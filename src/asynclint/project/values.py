@@ -49,6 +49,13 @@ class Coroutine:
 
 
 @dataclass(frozen=True, slots=True)
+class Generator:
+    """What calling a generator function gives: its body runs when this is iterated over."""
+
+    function: FunctionValue
+
+
+@dataclass(frozen=True, slots=True)
 class External:
     """A module, class, function or attribute outside the program, by its dotted name."""
 
@@ -62,4 +69,47 @@ class ExternalInstance:
     name: str
 
 
-Value = ModuleValue | ClassValue | Instance | FunctionValue | Coroutine | External | ExternalInstance
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A list, a dictionary, an iterator … of known things.
+
+    Attributes:
+        items: What an index gives, and iteration too where there are no keys.
+        keys: What iterating over a dictionary gives; `None` for all other collections.
+        source: The function outside the program that gave it, which may do its work while this is iterated over.
+    """
+
+    items: tuple[Value, ...]
+    keys: tuple[Value, ...] | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A tuple, by position."""
+
+    parts: tuple[tuple[Value, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Giver:
+    """Something that gives known things when it is called, or awaited: a method of a collection, a `Callable[…, T]`."""
+
+    results: tuple[Value, ...]
+
+
+Value = (
+    ModuleValue
+    | ClassValue
+    | Instance
+    | FunctionValue
+    | Coroutine
+    | Generator
+    | External
+    | ExternalInstance
+    | Collection
+    | Parts
+    | Giver
+)
+Values = tuple[Value, ...]
+"""All that something may stand for; not known is the empty tuple."""

@@ -164,7 +164,10 @@ class ExpressionWalker:
         if kind is ast.Starred:
             self.path(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
             return "*"
-        return self.path(node, use)
+        path = self.path(node, use)
+        if use == "for" and path and kind is not ast.Call:
+            self.touch(node, f"{path}.__iter__()")
+        return path
 
     def _await(self, node: ast.Await, use: str) -> str:
         path = self.path(node.value, "await")
@@ -198,8 +201,12 @@ class ExpressionWalker:
         return ""
 
     def _yield(self, node: ast.Yield | ast.YieldFrom | ast.Await, use: str) -> str:
-        self.scope.function.is_generator = True
-        self.path(node.value, "yield from" if isinstance(node, ast.YieldFrom) else "other")
+        function = self.scope.function
+        function.is_generator = True
+        if isinstance(node, ast.YieldFrom):
+            self.path(node.value, "yield from")
+        elif path := self.path(node.value):
+            function.returns.append(path)
         return ""
 
     def _binop(self, node: ast.BinOp, use: str) -> str:

@@ -99,7 +99,7 @@ class Function:
         parameters: Names in order; parameter i is binding i.
         decorators: Access paths.
         annotation: The return annotation, as in a `: T` binding, without the colon.
-        returns: Access paths of returned values.
+        returns: Access paths of returned values; of yielded ones, in a generator.
         bindings: `[name, value]`: everything a name of this function may stand for.
         unread: Names that are bound and never read, here or in a function defined here.
         writes: Access paths of attributes, items and globals written.

@@ -1,0 +1,94 @@
+"""Answers kept with what they were drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+_DEPTH = 200
+"""Questions nest (a call's result is another call's result …); beyond this the answer is: not known."""
+_COMPLETE = 1 << 30
+
+
+class Sources:
+    """Which files and directories the answers being worked out are drawn from.
+
+    A set of them is an `int` with a bit for each, so that uniting sets costs next to nothing.
+
+    Attributes:
+        mask: What was looked at since `mask` was last set.
+        names: Bit number to file or directory.
+    """
+
+    __slots__ = ("_bits", "mask", "names")
+
+    def __init__(self) -> None:
+        self.mask: int = 0
+        self.names: list[str] = []
+        self._bits: dict[str, int] = {}
+
+    def bit(self, name: str) -> int:
+        """The set that holds just this file or directory."""
+        bit = self._bits.get(name)
+        if bit is None:
+            bit = self._bits[name] = 1 << len(self.names)
+            self.names.append(name)
+        return bit
+
+
+class Answers:
+    """Remembers answers so that they do not depend on the order of the questions.
+
+    A question that comes up while it is being answered (a loop variable that is bound to its own attribute) gets the
+    empty answer. What was answered on such a ground holds only for the question that is under way: it is forgotten
+    when that one is answered, and found anew when it is asked for itself.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._known: dict[Any, tuple[Any, int, int]] = {}
+        self._provisional: list[Any] = []
+        self._depth = 0
+        self._lowest = _COMPLETE  # depth of the outermost unfinished question that was leaned on
+
+    def get(self, key: Any, empty: Any, answer: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer to the question called `key`: `answer(*arguments)`, or what that gave before.
+
+        Args:
+            empty: The answer for a question that depends on itself, or nests too deeply.
+        """
+        sources = self._sources
+        known = self._known.get(key)
+        if known is not None:
+            value, mask, lowest = known
+            sources.mask |= mask
+            if lowest < self._lowest:
+                self._lowest = lowest
+            return value
+        depth = self._depth
+        if depth > _DEPTH:
+            self._lowest = 0
+            return empty
+        outer_mask, outer_lowest, start = sources.mask, self._lowest, len(self._provisional)
+        sources.mask, self._lowest = 0, _COMPLETE
+        self._known[key] = (empty, 0, depth)
+        self._depth = depth + 1
+        try:
+            value = answer(*arguments)
+        except BaseException:
+            del self._known[key]
+            raise
+        finally:
+            self._depth = depth
+        mask, lowest = sources.mask, self._lowest
+        if lowest >= depth:
+            lowest = _COMPLETE
+            for provisional in self._provisional[start:]:
+                del self._known[provisional]
+            del self._provisional[start:]
+        else:
+            self._provisional.append(key)
+        self._known[key] = (value, mask, lowest)
+        sources.mask = outer_mask | mask
+        self._lowest = min(outer_lowest, lowest)
+        return value

@@ -1,0 +1,211 @@
+"""What becomes of functions that are passed on: run here and now, or wrapped by a decorator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from asynclint.catalog import Catalog
+from asynclint.project.answers import Answers
+from asynclint.project.modules import ProgramModule
+from asynclint.project.resolve import Resolver
+from asynclint.project.values import ClassValue, External, FunctionValue, Value
+from asynclint.syntax import Call, Function, plain
+
+TRANSPARENT = frozenset(
+    (
+        "abstractmethod",
+        "cache",
+        "cached_property",
+        "classmethod",
+        "final",
+        "lru_cache",
+        "override",
+        "property",
+        "staticmethod",
+    )
+)
+"""Decorators that leave a function on the thread of its caller."""
+_NESTED = 3
+"""`@retry(times=3)` is a function that returns a decorator that returns a wrapper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapping:
+    """What decorators make of a function.
+
+    Attributes:
+        keeps_thread: Calling the result runs the function's body on the caller's thread.
+        wrappers: Functions of the program that calling the result runs as well.
+    """
+
+    keeps_thread: bool = True
+    wrappers: tuple[FunctionValue, ...] = ()
+
+
+class Handover:
+    """Answers what happens to functions that are given as arguments, and to decorated ones."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        load: Callable[[str], ProgramModule | None],
+        catalog: Catalog,
+        answers: Answers,
+    ) -> None:
+        self._resolver = resolver
+        self._load = load
+        self._catalog = catalog
+        self._answers = answers
+
+    # -- arguments ---------------------------------------------------------------------------------------------------
+
+    def run_here(self, call: Call, callee: Value) -> Iterator[str]:
+        """The arguments of a call (binding values) that `callee` calls before it returns."""
+        if not call.arguments and not call.keywords:
+            return
+        match callee:
+            case External(name):
+                place = self._catalog.maps["runs"].get(self._catalog.canonical(name))
+                if isinstance(place, int) and place < len(call.arguments):
+                    yield call.arguments[place]
+                elif isinstance(place, str) and place in call.keywords:
+                    yield call.keywords[place]
+            case FunctionValue():
+                yield from self._given(call, callee)
+            case ClassValue():
+                for method in self._resolver.attribute(callee, "__init__"):
+                    if isinstance(method, FunctionValue):
+                        yield from self._given(call, method)
+
+    def _given(self, call: Call, callee: FunctionValue) -> Iterator[str]:
+        module = self._load(callee.path)
+        called = self.called_parameters(callee)
+        if module is None or not called:
+            return
+        function = module.facts.functions[callee.index]
+        # The receiver of a method is not among the arguments of the call.
+        bound = callee.receiver is not None and "staticmethod" not in function.decorators
+        for index in sorted(called):
+            position = index - bound
+            if 0 <= position < len(call.arguments) and "*" not in call.arguments[: position + 1]:
+                yield call.arguments[position]
+            elif (name := function.parameters[index]) in call.keywords:
+                yield call.keywords[name]
+
+    def called_parameters(self, value: FunctionValue) -> frozenset[int]:
+        """The parameters, by number, that a function calls, or hands to something that calls them, on its thread."""
+        key = ("called", value.path, value.index)
+        found: frozenset[int] = self._answers.get(key, frozenset(), self._find_called, value)
+        return found
+
+    def _find_called(self, value: FunctionValue) -> frozenset[int]:
+        module = self._load(value.path)
+        if module is None:
+            return frozenset()
+        function = module.facts.functions[value.index]
+        if function.is_generator or not function.parameters:
+            return frozenset()
+        found: set[int] = set()
+        for call in function.calls:
+            if call.use == "await":
+                continue  # what is awaited was no blocking function
+            if (parameter := _parameter(function, call.target)) >= 0:
+                found.add(parameter)
+            elif any(_parameter(function, argument) >= 0 for argument in (*call.arguments, *call.keywords.values())):
+                for callee in self._resolver.resolve(module, value.index, call.target):
+                    found.update(_parameter(function, argument) for argument in self.run_here(call, callee))
+        return frozenset(found - {-1})
+
+    # -- decorators --------------------------------------------------------------------------------------------------
+
+    def wrapping(self, module: ProgramModule, index: int) -> Wrapping:
+        """What the decorators of a function make of it."""
+        key = ("wrapping", module.path, index)
+        found: Wrapping = self._answers.get(key, Wrapping(), self._find_wrapping, module, index)
+        return found
+
+    def _find_wrapping(self, module: ProgramModule, index: int) -> Wrapping:
+        function = module.facts.functions[index]
+        wrappers: list[FunctionValue] = []
+        for decorator in function.decorators:
+            path = decorator.removesuffix("()")
+            if plain(path).rpartition(".")[2] in TRANSPARENT:
+                continue
+            for value in self._resolver.resolve(module, function.parent, path):
+                if isinstance(value, External) and self._catalog.has("offloads", value.name):
+                    return Wrapping(keeps_thread=False)
+                if isinstance(value, FunctionValue):
+                    if self._catalog.has("offloads", self._resolver.dotted(value)):
+                        return Wrapping(keeps_thread=False)
+                    made = self._made_by(value, path != decorator, _NESTED)
+                    if not made.keeps_thread:
+                        return made
+                    wrappers += made.wrappers
+            if self._dispatches(module, function, path):
+                return Wrapping(keeps_thread=False)
+        return Wrapping(wrappers=tuple(dict.fromkeys(wrappers)))
+
+    def _made_by(self, decorator: FunctionValue, is_factory: bool, depth: int) -> Wrapping:
+        """What a decorator of the program makes of a function; a factory returns the decorator."""
+        module = self._load(decorator.path)
+        if module is None or not depth:
+            return Wrapping()
+        facts = module.facts.functions[decorator.index]
+        wrappers: list[FunctionValue] = []
+        for path in facts.returns:
+            for value in self._resolver.binding(module, decorator.index, path):
+                if not isinstance(value, FunctionValue) or value == decorator:
+                    continue
+                made = module if value.path == module.path else self._load(value.path)
+                if made is None:
+                    continue
+                wrapper = made.facts.functions[value.index]
+                if wrapper.is_async:
+                    return Wrapping(keeps_thread=False)
+                if made is not module or wrapper.parent != decorator.index:
+                    continue
+                # `@decorator` and `@decorator()` often share one function, so both ways are followed.
+                inner = self._made_by(value, False, depth - 1)
+                if not inner.keeps_thread:
+                    return inner
+                if inner.wrappers:
+                    wrappers += inner.wrappers
+                elif not is_factory:
+                    if not self._calls(module, value.index, facts.parameters[:1]):
+                        return Wrapping(keeps_thread=False)
+                    wrappers.append(value)
+        return Wrapping(wrappers=tuple(wrappers))
+
+    def _calls(self, module: ProgramModule, wrapper: int, names: list[str]) -> bool:
+        """Whether a wrapper calls what its decorator was given, or gives it to something that may."""
+        for call in module.facts.functions[wrapper].calls:
+            if call.target in names:
+                return True
+            if any(argument in names for argument in (*call.arguments, *call.keywords.values())):
+                values = self._resolver.resolve(module, wrapper, call.target)
+                if not any(isinstance(v, External) and self._catalog.has("offloads", v.name) for v in values):
+                    return True
+        return False
+
+    def _dispatches(self, module: ProgramModule, function: Function, path: str) -> bool:
+        """`@dispatch(async_twin)` calls the twin where a loop is running."""
+        calls = [call for call in module.facts.functions[function.parent].calls if call.target == path]
+        given = [argument for call in calls if call.end_line < function.line for argument in call.arguments][-1:]
+        twins = [value for argument in given for value in self._resolver.binding(module, function.parent, argument)]
+        return any(map(self.is_async, twins))
+
+    def is_async(self, value: Value) -> bool:
+        """Whether `value` is an async function of the program."""
+        if not isinstance(value, FunctionValue):
+            return False
+        module = self._load(value.path)
+        return module is not None and module.facts.functions[value.index].is_async
+
+
+def _parameter(function: Function, path: str) -> int:
+    """The number of the parameter that a path is, or -1; `self` does not count."""
+    number = path.partition("@")[2]
+    if not number.isdecimal() or int(number) >= len(function.parameters):
+        return -1
+    return int(number) if int(number) or function.owner < 0 else -1

@@ -1,0 +1,257 @@
+"""One step of linking: what an attribute of a value, or calling it, may give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from asynclint.catalog import Catalog
+from asynclint.project.answers import Answers
+from asynclint.project.modules import ModuleMap, ProgramModule
+from asynclint.project.values import (
+    ClassValue,
+    Collection,
+    Coroutine,
+    External,
+    ExternalInstance,
+    FunctionValue,
+    Generator,
+    Giver,
+    Instance,
+    ModuleValue,
+    Parts,
+    Value,
+    Values,
+)
+from asynclint.syntax import Class, Function, plain
+
+_PROPERTIES = ("property", "cached_property")
+_GETTERS = frozenset(("__getitem__", "get", "pop", "popleft", "setdefault", "get_nowait"))
+_ENTERS = ("__enter__", "__aenter__")
+
+
+class Members:
+    """The half of the resolver that takes one step; `resolve.py` adds paths, names and imports."""
+
+    def __init__(
+        self,
+        modules: ModuleMap,
+        load: Callable[[str], ProgramModule | None],
+        catalog: Catalog,
+        answers: Answers,
+    ) -> None:
+        self._modules = modules
+        self._load = load
+        self._catalog = catalog
+        self._answers = answers
+
+    def resolve(self, module: ProgramModule, function: int, path: str) -> Values:
+        """What `path`, read in function number `function` of `module`, may stand for."""
+        raise NotImplementedError
+
+    def binding(self, module: ProgramModule, function: int, value: str) -> Values:
+        """What a binding value stands for."""
+        raise NotImplementedError
+
+    def annotated(self, module: ProgramModule, function: int, annotation: str) -> Values:
+        """Instances of the annotated types."""
+        raise NotImplementedError
+
+    def exported(self, module: ProgramModule, name: str) -> Values:
+        """What a module binds to a name."""
+        raise NotImplementedError
+
+    # -- attributes --------------------------------------------------------------------------------------------------
+
+    def attribute(self, value: Value, name: str) -> Values:
+        """What attribute `name` of `value` may be."""
+        match value:
+            case ModuleValue(location):
+                return self._answers.get((location, name), (), self._member, location, name)
+            case ClassValue() | Instance():
+                return distinct([result for found in self.looked_up(value, name) for result in self._read(*found)])
+            case External(dotted):
+                if result := self._catalog.maps["returns"].get(self._catalog.canonical(dotted)):
+                    dotted = result  # a property, or a function: the attribute is its result's
+                return (External(f"{dotted}.{name}"),)
+            case ExternalInstance(dotted):
+                return (value,) if name == "__await__" else (External(f"{dotted}.{name}"),)
+            case Coroutine() | Giver():
+                return (value,) if name == "__await__" else ()
+            case Collection():
+                return _of_collection(value, name)
+            case Parts(parts):
+                return parts[int(name)] if name.isdecimal() and int(name) < len(parts) else ()
+            case Generator(function):
+                return self._of_generator(value, function, name)
+            case FunctionValue():
+                return ()
+
+    def _member(self, location: str, name: str) -> Values:
+        """Attribute `name` of a module: what the module binds, or a submodule."""
+        module = self._load(location) if location.endswith(".py") else None
+        if module is not None and (values := self.exported(module, name)):
+            return values
+        submodule = self._modules.within(location, name)
+        return (ModuleValue(submodule),) if submodule else ()
+
+    def looked_up(self, value: ClassValue | Instance, name: str) -> list[tuple[Value, bool]]:
+        """What the classes of `value` hold under `name`, each with whether reading it calls it (a property)."""
+        cls, after = (value, None) if isinstance(value, ClassValue) else (value.cls, value.after)
+        order = self.resolution_order(cls)
+        if after is not None and after in order:
+            order = order[order.index(after) + 1 :]
+        for owner in order:
+            if isinstance(owner, ClassValue):
+                module, fact = self.class_facts(owner)
+                if (attributes := fact.attributes.get(name)) is not None:
+                    return self._bound(module, attributes, cls)
+            elif isinstance(owner, External):
+                inherited = self._catalog.canonical(f"{owner.name}.{name}")
+                if self._catalog.knows(inherited):
+                    return [(External(inherited), False)]
+        return []
+
+    def _bound(
+        self, module: ProgramModule, attributes: list[tuple[int, str]], receiver: ClassValue
+    ) -> list[tuple[Value, bool]]:
+        results: list[tuple[Value, bool]] = []
+        for function, binding in attributes:
+            for value in self.binding(module, function, binding):
+                if not isinstance(value, FunctionValue) or not binding.startswith("def "):
+                    results.append((value, False))
+                    continue
+                decorators = module.facts.functions[value.index].decorators
+                is_property = any(plain(name).rpartition(".")[2] in _PROPERTIES for name in decorators)
+                results.append((FunctionValue(value.path, value.index, receiver), is_property))
+        return results
+
+    def _read(self, value: Value, is_property: bool) -> Values:
+        return self.call(value) if is_property else (value,)
+
+    def _of_generator(self, value: Generator, function: FunctionValue, name: str) -> Values:
+        module = self._load(function.path)
+        if module is None:
+            return ()
+        facts = module.facts.functions[function.index]
+        if name in ("__iter__", "__aiter__"):
+            return (Giver((value,)),)
+        if name not in ("__next__", "__anext__", *_ENTERS):
+            return ()
+        if facts.annotation:
+            collections = self.annotated(module, facts.parent, facts.annotation)
+            items = distinct([item for c in collections if isinstance(c, Collection) for item in c.items])
+        else:
+            items = distinct([v for path in facts.returns for v in self.binding(module, function.index, path)])
+        return (Giver((Giver(items),)),) if name.startswith("__a") else (Giver(items),)
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+
+    def call(self, value: Value) -> Values:
+        """What calling `value` may give."""
+        match value:
+            case FunctionValue(path, index):
+                module = self._load(path)
+                if module is None:
+                    return ()
+                function = module.facts.functions[index]
+                if function.is_generator:
+                    return (Generator(value),)
+                if function.is_async:
+                    return (Coroutine(value),)
+                return self._returned(module, value, function)
+            case ClassValue():
+                return (Instance(value),)
+            case Instance():
+                methods = [m for m in self.attribute(value, "__call__") if isinstance(m, FunctionValue)]
+                return distinct([v for method in methods for v in self.call(method)])
+            case Coroutine(function_value):
+                module = self._load(function_value.path)
+                if module is None:
+                    return ()
+                return self._returned(module, function_value, module.facts.functions[function_value.index])
+            case ExternalInstance():
+                return (value,)  # only reached through `__await__`
+            case External(name):
+                return self._external_result(name)
+            case Giver(results):
+                return results
+            case _:
+                return ()
+
+    def _external_result(self, name: str) -> Values:
+        if item := self._catalog.item(name):
+            return (Collection((ExternalInstance(item),), source=name),)
+        if result := self._catalog.result(name):
+            return (ExternalInstance(result),)
+        sink = self._catalog.sink(name)
+        if sink is not None and sink.lazy:
+            return (Collection((), source=name),)
+        owner, _, last = name.rpartition(".")
+        if last in _ENTERS:
+            return (ExternalInstance(owner),)
+        # By convention a capitalised name is a class.
+        return (ExternalInstance(self._catalog.canonical(name)),) if last[:1].isupper() else ()
+
+    def _returned(self, module: ProgramModule, value: FunctionValue, function: Function) -> Values:
+        if function.annotation:
+            if function.annotation.rpartition(".")[2] == "Self" and value.receiver is not None:
+                return (Instance(value.receiver),)
+            return self.annotated(module, function.parent, function.annotation)
+        return distinct([v for path in function.returns for v in self.binding(module, value.index, path)])
+
+    # -- classes -----------------------------------------------------------------------------------------------------
+
+    def class_facts(self, value: ClassValue) -> tuple[ProgramModule, Class]:
+        """The module and the facts of a class."""
+        module = self._load(value.path)
+        if module is None:
+            raise AssertionError("a class value comes from a module that was loaded")
+        return module, module.facts.classes[value.index]
+
+    def resolution_order(self, cls: ClassValue) -> list[Value]:
+        """The class and its bases, nearest first; bases outside the program are `External`, unknown ones left out."""
+        order: list[Value] = self._answers.get(cls, [cls], self._linearised, cls)
+        return order
+
+    def _linearised(self, cls: ClassValue) -> list[Value]:
+        # Not by recursion: hierarchies may be deep, and a class may inherit from itself by mistake.
+        seen: dict[Value, None] = {}
+        pending: list[Value] = [cls]
+        while pending:
+            ancestor = pending.pop()
+            if ancestor in seen:
+                continue
+            seen[ancestor] = None
+            if isinstance(ancestor, ClassValue):
+                module, fact = self.class_facts(ancestor)
+                bases = [base for path in fact.bases for base in self.resolve(module, fact.scope, path)]
+                pending.extend(reversed(bases))
+        return list(seen)
+
+
+def _of_collection(value: Collection, name: str) -> Values:
+    over = value.items if value.keys is None else value.keys
+    match name:
+        case "__iter__" | "__aiter__" | "copy":
+            return (Giver((value,)),)
+        case "__next__":
+            return (Giver(over),)
+        case "__anext__":
+            return (Giver((Giver(over),)),)
+        case "keys":
+            return (Giver((Collection(over),)),)
+        case "values":
+            return (Giver((Collection(value.items),)),)
+        case "items" if value.keys is not None:
+            return (Giver((Collection((Parts((value.keys, value.items)),)),)),)
+        case _ if name in _GETTERS:
+            return (Giver(value.items),)
+        case _ if name.isdecimal():
+            return over
+        case _:
+            return ()
+
+
+def distinct(values: Iterable[Value]) -> Values:
+    """The values, each once."""
+    return tuple(dict.fromkeys(values))
