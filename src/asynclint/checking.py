@@ -22,7 +22,8 @@ class Checker:
         """Make a checker for the files at, and below, `paths`."""
         self.settings: Settings = settings
         self.rules: tuple[Rule, ...] = settings.rules()
-        self.program: Program = Program(dict.fromkeys([*map(str, roots_of(paths)), *settings.roots]), cache=cache)
+        roots = dict.fromkeys([*map(str, roots_of(paths)), *settings.roots])
+        self.program: Program = Program(roots, cache=cache, catalog=settings.catalog(), follow=settings.follow)
 
     def check(self, path: str, *, only_async: bool = False) -> list[Finding]:
         """The findings in a file that no `# noqa` on their lines silences; ASY000 where it cannot be analysed.
@@ -56,7 +57,8 @@ class Checker:
         return unsilenced(module, findings) if noqa else findings
 
     def _findings(self, module: ProgramModule) -> list[Finding]:
-        return check(module, self.program, self.rules, preview=self.settings.preview)
+        found = check(module, self.program, self.rules, preview=self.settings.preview)
+        return [finding for finding in found if self.settings.wants(finding)]
 
 
 def _not_analysed(path: str, error: OSError | SourceError) -> Finding:

@@ -16,6 +16,28 @@ class Severity(StrEnum):
     WARNING = "warning"
     INFO = "info"
 
+    @property
+    def reduced(self) -> Severity:
+        """One step less grave."""
+        return Severity.WARNING if self is Severity.ERROR else Severity.INFO
+
+    def reaches(self, least: Severity) -> bool:
+        """Whether this is at least as grave as `least`."""
+        order = list(Severity)
+        return order.index(self) <= order.index(least)
+
+
+class Context(StrEnum):
+    """Where code stands, if the loop it blocks serves nobody there: such findings are graded one severity lower."""
+
+    NONE = ""
+    TEST = "test"
+    """A test file."""
+    SCRIPT = "script"
+    """The `if __name__ == "__main__":` block, and what it runs."""
+    STARTUP = "startup"
+    """Code that ends before the loop serves: `lifespan`, `on_startup`."""
+
 
 class Safety(StrEnum):
     """Whether a fix keeps the program's meaning (blocking aside)."""
@@ -81,6 +103,8 @@ class Finding:
         sink: The blocking call at the end of the chain (`time.sleep`), or `""` for rules without one.
         chain: Every hop from the call in async code (first) to the sink (last); empty for rules without one.
         preview: Likely, not proven: reported under `--preview` although the rule is on.
+        context: Where the code stands; `severity` has taken it into account.
+        others: From how many other places the same sink can be reached from this call.
     """
 
     code: str
@@ -98,3 +122,5 @@ class Finding:
     chain: tuple[Hop, ...] = ()
     fix: Fix | None = None
     preview: bool = False
+    context: Context = Context.NONE
+    others: int = 0

@@ -68,6 +68,8 @@ def test_json_has_the_promised_keys(tmp_path: Path) -> None:
         "help",
         "sink",
         "chain",
+        "context",
+        "others",
     ]
     assert (finding["code"], finding["path"], finding["line"], finding["column"]) == ("ASY201", "app.py", 9, 5)
     assert (finding["end_line"], finding["end_column"], finding["function"]) == (9, 8, "main")

@@ -13,9 +13,9 @@ The tables of the last two:
     also = ["pathlib.PosixPath"]        # other names of the same thing
     bases = ["pathlib.PurePath"]        # for a class: what it inherits from
     category = "file-io"                # what `blocks` of this table are
-    blocks = ["read_text"]              # members that block the thread that calls them; `*`: all but the private and `safe`
+    blocks = ["read_text"]              # members that block the thread that calls them; `*`: all public ones but `safe`
     lazy = ["glob"]                     # of these: those that return an iterator, and block while it is consumed
-    unless = { wait = "timeout=0" }     # the member does not block when called so; a list for several; `0=False` by position
+    unless = { wait = "timeout=0" }     # not when called so; a list for several; `0=False` by position
     follows = true                      # not reported where the object itself comes from a sink: `open(…).read()`
     help = "…"                          # the cure, where the category's does not fit
     severity = "info"                   # where the category's does not fit
@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -122,6 +122,8 @@ class Catalog:
     """Top-level module to the file that tells of it, until that is read."""
     declares: set[str] = field(default_factory=set)
     """Names that the user's settings speak of, which may be functions of the program."""
+    _off: set[str] = field(default_factory=set)
+    _covered: set[str] = field(default_factory=set)
     _found: dict[str, str] = field(default_factory=dict)
 
     def add(self, document: dict[str, Any], source: str) -> None:
@@ -133,6 +135,26 @@ class Catalog:
         for api in document.get("api", ()):
             self._add(api, source)
         self._found.clear()
+
+    def declare(self, api: dict[str, Any]) -> None:
+        """Take in what the user's settings say: it goes before what the files say, and may be about the program."""
+        owner = api["name"]
+        self._open(owner)
+        for member in (*api.get("blocks", ()), *api.get("safe", ())):
+            self.sinks.pop(f"{owner}.{member}", None)
+            self.declares.add(f"{owner}.{member}")
+        self.add({"api": [api]}, "the settings")
+
+    def grade(self, category: str, severity: str | None) -> None:
+        """Give a category another severity; `None`: it has no sinks. Only before its files are read."""
+        if severity is None:
+            self._off.add(category)
+        else:
+            self.categories[category] = replace(self.categories[category], severity=severity)
+
+    def covers(self, top: str) -> bool:
+        """Whether there is a file about this top-level module."""
+        return top in self._covered
 
     def _add(self, api: dict[str, Any], source: str) -> None:
         if "name" not in api:
@@ -148,7 +170,7 @@ class Catalog:
             if category is None:
                 known = ", ".join(f"`{name}`" for name in self.categories)
                 raise ValueError(f"{source}: `{owner}` blocks, but its category is none of {known}")
-            for member in blocks:
+            for member in () if category.name in self._off else blocks:
                 self._add_sink(api, category, f"{owner}.{member}", member)
         for kind in _MAPS:
             self.maps[kind].update({f"{owner}.{member}": value for member, value in api.get(kind, {}).items()})
@@ -168,6 +190,11 @@ class Catalog:
             unless=(unless,) if isinstance(unless, str) else tuple(unless),
             follows=api.get("follows", False),
         )
+
+    def cover(self, files_: dict[str, Traversable]) -> None:
+        """Take in files by the top-level module that they tell of, to be read when its name comes up."""
+        self.unread.update(files_)
+        self._covered.update(files_)
 
     def canonical(self, name: str) -> str:
         """The name that entries use for `name`: aliases replaced, inherited members named by their class."""
@@ -255,7 +282,8 @@ class Catalog:
 
     def item(self, name: str) -> str:
         """The class of the items that iterating over what `name` gives, or `""`."""
-        return self.maps["items"].get(self.canonical(name), "")
+        item: str = self.maps["items"].get(self.canonical(name), "")
+        return item
 
 
 def read_catalog() -> Catalog:
@@ -266,7 +294,7 @@ def read_catalog() -> Catalog:
     catalog.categories.update({name: Category(name, **entry) for name, entry in categories.items()})
     for file in _tables(folder.joinpath("runtimes")):
         catalog.add(tomllib.loads(file.read_text(encoding="utf-8")), file.name)
-    catalog.unread.update({file.name.removesuffix(".toml"): file for file in _tables(folder.joinpath("apis"))})
+    catalog.cover({file.name.removesuffix(".toml"): file for file in _tables(folder.joinpath("apis"))})
     return catalog
 
 

@@ -62,8 +62,7 @@ class Answers:
         if known is not None:
             value, mask, lowest = known
             sources.mask |= mask
-            if lowest < self._lowest:
-                self._lowest = lowest
+            self._lowest = min(self._lowest, lowest)
             return value
         depth = self._depth
         if depth > _DEPTH:

@@ -14,7 +14,7 @@ from asynclint.project.components import components
 from asynclint.project.modules import ProgramModule
 from asynclint.syntax import Call
 
-_NOWHERE = Call("", 0, 0, 0, 0, "other")
+_NOWHERE = Call("", 0, 0, 0, 0, "other", [], {})
 """The call by which a choice leads to its alternatives: none that anybody wrote."""
 
 
@@ -140,9 +140,7 @@ class Blocking:
                         mask |= self._masks.get(edge.target, 0)
             self._masks.update(dict.fromkeys(component, mask))
 
-    def _spread(
-        self, queue: list[tuple[int, str, int, int, str]], callers: dict[Node, list[tuple[Node, int]]]
-    ) -> None:
+    def _spread(self, queue: list[tuple[int, str, int, int, str]], callers: dict[Node, list[tuple[Node, int]]]) -> None:
         waiting: dict[Node, dict[str, tuple[int, Edge]]] = {}
         while queue:
             length, path, index, order, name = heapq.heappop(queue)

@@ -155,7 +155,7 @@ class CallGraph:
         if not receivers:
             return
         use = "for" if name in ("__iter__", "__next__") else "other"
-        call = Call(path, *place, use, implicit=True)
+        call = Call(path, *place, use, [], {}, implicit=True)
         alternatives: list[list[Target]] = []
         for receiver in receivers:
             targets: list[Target] = []

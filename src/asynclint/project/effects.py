@@ -6,8 +6,8 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from asynclint.catalog import Catalog
-from asynclint.project.modules import ProgramModule
 from asynclint.project.answers import Answers
+from asynclint.project.modules import ProgramModule
 from asynclint.project.resolve import Resolver
 from asynclint.project.values import ClassValue, External, FunctionValue, Value
 from asynclint.syntax import Call

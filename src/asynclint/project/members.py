@@ -66,7 +66,8 @@ class Members:
         """What attribute `name` of `value` may be."""
         match value:
             case ModuleValue(location):
-                return self._answers.get((location, name), (), self._member, location, name)
+                values: Values = self._answers.get((location, name), (), self._member, location, name)
+                return values
             case ClassValue() | Instance():
                 return distinct([result for found in self.looked_up(value, name) for result in self._read(*found)])
             case External(dotted):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 from asynclint.project.answers import Sources
 from asynclint.syntax import Module
+
+_TESTS = {"test", "tests"}
 
 
 class ProgramModule:
@@ -18,14 +21,18 @@ class ProgramModule:
         path: The file, absolute: what the module is known by.
         facts: What the syntax pass gathered.
         bit: Stands for it among the `Sources` of an answer.
+        is_test: Its name, or that of a directory it lies in, says that it holds tests.
     """
 
-    __slots__ = ("_lines", "bit", "facts", "path")
+    __slots__ = ("_lines", "bit", "facts", "is_test", "path")
 
-    def __init__(self, path: str, facts: Module, lines: list[str] | None = None, bit: int = 0) -> None:
+    def __init__(
+        self, path: str, facts: Module, lines: list[str] | None = None, *, bit: int = 0, is_test: bool = False
+    ) -> None:
         self.path: str = path
         self.facts: Module = facts
         self.bit: int = bit
+        self.is_test: bool = is_test
         self._lines = lines
 
     @property
@@ -81,9 +88,13 @@ class ModuleMap:
     Only names below `roots` belong to the program; all others are external. Directories are listed once each.
     """
 
-    def __init__(self, roots: Iterable[str | Path], sources: Sources | None = None) -> None:
+    def __init__(
+        self, roots: Iterable[str | Path], sources: Sources | None = None, follows: Callable[[str], bool] | None = None
+    ) -> None:
+        """Make a map; `follows` tells whether a top-level name is looked for among the installed packages, too."""
         self.roots: list[str] = [os.path.abspath(root) for root in roots]
         self._sources = sources or Sources()
+        self._follows = follows or (lambda _: False)
         self._listings: dict[str, dict[str, bool]] = {}
         self._absolute: dict[str, str] = {}
 
@@ -95,7 +106,8 @@ class ModuleMap:
         if found is None:
             # The interpreter never looks for its built-in modules on the path.
             builtin = name in sys.builtin_module_names
-            found = "" if builtin else next(filter(None, (self.within(root, name) for root in self.roots)), "")
+            places = [] if builtin else [*self.roots, *(installed_roots() if self._follows(name) else ())]
+            found = next(filter(None, (self.within(root, name) for root in places)), "")
             self._absolute[name] = found
         return found
 
@@ -135,10 +147,23 @@ class ModuleMap:
 
     def dotted(self, path: str) -> str:
         """The name by which the module in a file is imported."""
-        for root in sorted(self.roots, key=len, reverse=True):
-            if path.startswith(root + os.sep):
-                return path[len(root) + 1 :].removesuffix(".py").removesuffix(f"{os.sep}__init__").replace(os.sep, ".")
-        return os.path.basename(path).removesuffix(".py")
+        inside = path[len(self._root_of(path)) + 1 :].removesuffix(".py")
+        return inside.removesuffix(f"{os.sep}__init__").replace(os.sep, ".")
+
+    def is_test(self, path: str) -> bool:
+        """Whether a file holds tests, by its name and those of the directories it lies in."""
+        root = self._root_of(path)
+        *directories, name = path[len(root) + 1 :].split(os.sep)
+        return (
+            name.startswith("test_")
+            or name.endswith("_test.py")
+            or name == "conftest.py"
+            or not _TESTS.isdisjoint((os.path.basename(root), *directories))
+        )
+
+    def _root_of(self, path: str) -> str:
+        roots = [root for root in self.roots if path.startswith(root + os.sep)]
+        return max(roots, key=len, default=os.path.dirname(path))
 
     def listing(self, directory: str) -> dict[str, bool]:
         """Entries of a directory that may be modules, and whether each is a directory itself."""
@@ -158,6 +183,17 @@ class ModuleMap:
                 pass
             self._listings[directory] = listing
         return listing
+
+
+@cache
+def installed_roots() -> tuple[str, ...]:
+    """The directories of installed packages: of the active virtual environment, or else of this interpreter."""
+    import sysconfig
+
+    environment = os.environ.get("VIRTUAL_ENV")
+    names = {"base": environment, "platbase": environment} if environment else {}
+    paths = (sysconfig.get_path(kind, vars=names) for kind in ("purelib", "platlib"))
+    return tuple(dict.fromkeys(path for path in paths if path and os.path.isdir(path)))
 
 
 def roots_of(paths: Iterable[str | Path]) -> list[Path]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import stat
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from asynclint.catalog import Catalog, builtin_catalog
@@ -31,15 +32,29 @@ class Program:
     """
 
     def __init__(
-        self, roots: Iterable[str | Path], *, cache: FactsCache | None = None, catalog: Catalog | None = None
+        self,
+        roots: Iterable[str | Path],
+        *,
+        cache: FactsCache | None = None,
+        catalog: Catalog | None = None,
+        follow: Collection[str] = (),
     ) -> None:
-        """Make a program of the modules below `roots`; nothing is read yet."""
+        """Make a program of the modules below `roots`; nothing is read yet.
+
+        Args:
+            follow: Installed packages that belong to it as well; `installed`: all that the catalogue says nothing of.
+        """
         self.catalog: Catalog = catalog or builtin_catalog()
         self.sources: Sources = Sources()
         self._cache = cache
         self._loaded: dict[str, ProgramModule | None] = {}
-        self._map = ModuleMap(roots, self.sources)
+        self._map = ModuleMap(roots, self.sources, self._followed(follow))
         self._forget_answers()
+
+    def _followed(self, follow: Collection[str]) -> Callable[[str], bool]:
+        if "installed" in follow:
+            return lambda name: name not in sys.stdlib_module_names and not self.catalog.covers(name)
+        return frozenset(follow).__contains__
 
     def _forget_answers(self) -> None:
         answers = Answers(self.sources)
@@ -66,7 +81,7 @@ class Program:
         module = self._loaded.get(name)
         if module is None:
             facts = self._facts(read_source(name) if source is None else source)
-            module = self._loaded[name] = ProgramModule(name, facts, bit=self.sources.bit(name))
+            module = self._loaded[name] = self._made(name, facts)
         self.sources.mask |= module.bit
         return module
 
@@ -80,11 +95,14 @@ class Program:
         facts = self._facts(source, tree)
         known = self._loaded.get(name)
         lines = decode(source).split("\n")
-        module = self._loaded[name] = ProgramModule(name, facts, lines, bit=self.sources.bit(name))
+        module = self._loaded[name] = self._made(name, facts, lines)
         self.sources.mask |= module.bit
         if known is not None and known.facts != facts:
             self._forget_answers()  # they were given for another text
         return module
+
+    def _made(self, path: str, facts: Module, lines: list[str] | None = None) -> ProgramModule:
+        return ProgramModule(path, facts, lines, bit=self.sources.bit(path), is_test=self._map.is_test(path))
 
     def _facts(self, source: bytes, tree: ast.Module | None = None) -> Module:
         if self._cache is None:

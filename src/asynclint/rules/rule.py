@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from asynclint.findings import Finding, Fix, Hop, Safety, Severity
-from asynclint.project import Program, ProgramModule
+from asynclint.project import Program, ProgramModule, context_of
 from asynclint.syntax import Call, Statement
 
 Check = Callable[["Rule", ProgramModule, Program], Iterable[Finding]]
@@ -62,11 +62,13 @@ class Rule:
         message: str,
         help_: str,
         *,
+        severity: Severity | None = None,
         last: Statement | None = None,
         sink: str = "",
         chain: tuple[Hop, ...] = (),
         fix: Fix | None = None,
         preview: bool = False,
+        others: int = 0,
     ) -> Finding:
         """A finding of this rule.
 
@@ -76,16 +78,19 @@ class Rule:
             last: The end of a run of statements that begins at `place`.
             message: What is wrong, names in backticks, no final full stop.
             help_: The cure.
+            severity: Where the rule's does not fit.
         """
         end = last or place
         end_line, end_column = end.end_line, end.end_column
         if isinstance(place, Statement) and place.blocks:
             text = module.line(place.line)[place.column :]
             end_line, end_column = place.line, place.column + len(text.split(":")[0].split(" ")[0])
+        context = context_of(module, function)
+        severity = severity or self.severity
         return Finding(
             code=self.code,
             name=self.name,
-            severity=self.severity,
+            severity=severity.reduced if context else severity,
             path=module.shown,
             line=place.line,
             column=place.column + 1,
@@ -98,4 +103,6 @@ class Rule:
             chain=chain,
             fix=fix,
             preview=preview,
+            context=context,
+            others=others,
         )

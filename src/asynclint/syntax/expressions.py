@@ -157,8 +157,7 @@ class ExpressionWalker:
     def _argument(self, node: ast.expr, use: str = "other") -> str:
         kind = type(node)
         if kind is ast.Constant:
-            value = node.value  # type: ignore[attr-defined]  # narrowed by `kind`
-            return f"= {value!r}" if value is None or isinstance(value, (bool, int, float)) else "="
+            return _constant(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
         if kind is ast.Lambda:
             return f"lambda {self.function_of_lambda(node)}"  # type: ignore[arg-type]  # narrowed by `kind`
         if kind is ast.Starred:
@@ -273,6 +272,12 @@ class ExpressionWalker:
             self._bind_loop_variable(target.value, "")
         else:
             self.path(target)
+
+
+def _constant(value: object) -> str:
+    """A constant argument: numbers and short words are kept as they are written."""
+    is_word = isinstance(value, str) and value.isidentifier()
+    return f"= {value!r}" if is_word or value is None or isinstance(value, (bool, int, float)) else "="
 
 
 def _end(node: ast.expr) -> tuple[int, int]:

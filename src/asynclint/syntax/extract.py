@@ -7,7 +7,7 @@ import io
 import re
 import tokenize
 import warnings
-from collections.abc import Iterable
+from typing import TypeVar
 
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.facts import Call, Class, Function, Module, Statement
@@ -15,6 +15,7 @@ from asynclint.syntax.scope import Scope
 from asynclint.syntax.statements import StatementWalker
 
 _NOQA = re.compile(rb"#\s*noqa(?::\s?(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?", re.I)
+_Placed = TypeVar("_Placed", Call, Statement)
 _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -78,19 +79,22 @@ def _count_characters(module: Module, source: bytes) -> None:
         text = lines[line - 1] if line <= len(lines) else b""
         return column if text.isascii() else len(text[:column].decode("utf-8", "replace"))
 
-    def place(line: int, column: int, end_line: int, end_column: int) -> tuple[int, int, int, int]:
-        return line, characters(line, column), end_line, characters(end_line, end_column)
+    def placed(node: _Placed) -> _Placed:
+        return node._replace(
+            column=characters(node.line, node.column), end_column=characters(node.end_line, node.end_column)
+        )
 
-    def recount(statements: Iterable[Statement]) -> list[Statement]:
-        return [
-            Statement(s.kind, *place(*s[1:5]), *s[5:-1], [(label, recount(block)) for label, block in s.blocks])
-            for s in statements
-        ]
+    def recount(statements: list[Statement]) -> list[Statement]:
+        blocks = ([(label, recount(block)) for label, block in s.blocks] for s in statements)
+        return [placed(s)._replace(blocks=inner) for s, inner in zip(statements, blocks, strict=True)]
 
     for function in module.functions:
         function.column = characters(function.line, function.column)
-        function.calls = [Call(call.target, *place(*call[1:5]), *call[5:]) for call in function.calls]
-        function.touched = {path: place(*where) for path, where in function.touched.items()}
+        function.calls = [placed(call) for call in function.calls]
+        function.touched = {
+            path: (line, characters(line, column), end_line, characters(end_line, end_column))
+            for path, (line, column, end_line, end_column) in function.touched.items()
+        }
         function.outline = recount(function.outline)
 
 

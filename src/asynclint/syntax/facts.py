@@ -43,7 +43,8 @@ class Call(NamedTuple):
         use: What becomes of the result: `await`, `drop` (an expression statement), `return`, `store:NAME`, `with`,
             `async with`, `for`, `async for`, `yield from`, or `other`.
             An argument of `list`, `sorted` and other builtins that consume an iterable counts as `for`.
-        arguments: Positional arguments: an access path, `= 0` for a constant, `lambda 7`, `*` for unpacking, or `""`.
+        arguments: Positional arguments: an access path, `= 0` or `= 'word'` for a constant (`=` for a long one),
+            `lambda 7`, `*` for unpacking, or `""`.
         keywords: The same by name; unpacking is `**`.
         implicit: Made by a statement (`with` calls `__enter__`), an operator or a property, not written as a call.
         lazy: Inside a generator expression, whose body runs when it is consumed.
@@ -55,8 +56,8 @@ class Call(NamedTuple):
     end_line: int
     end_column: int
     use: str
-    arguments: Sequence[str] = ()
-    keywords: dict[str, str] = {}  # noqa: RUF012  # never written
+    arguments: list[str]
+    keywords: dict[str, str]
     implicit: bool = False
     lazy: bool = False
 
@@ -80,13 +81,13 @@ class Statement(NamedTuple):
     column: int
     end_line: int
     end_column: int
-    loads: Sequence[str]
-    stores: Sequence[str]
+    loads: list[str]
+    stores: list[str]
     first_call: int
     last_call: int
     awaits: int
     value: str
-    blocks: Sequence[tuple[str, Sequence[Statement]]]
+    blocks: list[tuple[str, list[Statement]]]
 
 
 @dataclass(slots=True)
@@ -197,7 +198,7 @@ class Module:
         module = cls(_Functions(functions), [], exports, stars, imports, dict(noqa), (first, last))
         for *fields, attributes in classes:
             pairs_of = {name: [(index, value) for index, value in values] for name, values in attributes.items()}
-            module.classes.append(Class(*fields, pairs_of))
+            module.classes.append(Class(*[*fields, pairs_of]))
         return module
 
 
@@ -247,17 +248,19 @@ def _row(node: Function | Class) -> list[Any]:
 
 def _function(line: str) -> Function:
     *head, bindings, calls, unread, writes, reads, touched, outline = json.loads(line)
-    return Function(
-        *head,
+    body = (
         [(name, value) for name, value in bindings],
         [Call._make(call) for call in calls],
         unread,
         writes,
         reads,
-        {path: (first, column, last, end) for path, (first, column, last, end) in touched.items()},
+        {path: tuple(place) for path, place in touched.items()},
         _statements(outline),
     )
+    return Function(*[*head, *body])
 
 
 def _statements(data: Any) -> list[Statement]:
-    return [Statement(*head, [(label, _statements(block)) for label, block in blocks]) for *head, blocks in data]
+    return [
+        Statement._make([*head, [(label, _statements(block)) for label, block in blocks]]) for *head, blocks in data
+    ]

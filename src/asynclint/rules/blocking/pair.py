@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from asynclint.findings import Action, Finding, Fix, Safety
+from asynclint.catalog import Sink
+from asynclint.findings import Action, Finding, Fix, Safety, Severity
 from asynclint.project import Blocked, Program, ProgramModule
 from asynclint.rules.libraries import library_of
 from asynclint.rules.rule import Default, Rule
@@ -33,7 +34,10 @@ def blocking_rules(
     good: tuple[str, ...],
     bad_through_helpers: tuple[str, ...],
     good_through_helpers: tuple[str, ...],
+    does: str = "blocks the event loop",
     replacement: str = "",
+    fix: Safety = Safety.SAFE,
+    fix_caveat: str = "",
     default: Default = Default.ON,
     references: tuple[str, ...] = (),
 ) -> tuple[Rule, Rule]:
@@ -41,15 +45,12 @@ def blocking_rules(
 
     Args:
         number: The last two digits of both codes.
-        what: Completes "blocking …" in the summaries: `HTTP request`.
+        what: Begins the summaries: `Blocking HTTP request`.
+        does: What the call does, in messages.
         replacement: Name of an async twin that every async library has (`sleep`); otherwise the fix is a worker thread.
+        fix: How safe that is; `NONE` where neither helps.
+        fix_caveat: Markdown: what to think of before taking the fix.
     """
-    fix_notes = (
-        f"The call is replaced by the `{replacement}` of the library that the file uses, and awaited."
-        if replacement
-        else "The call is moved to a worker thread by the library that the file uses: `asyncio.to_thread`, "
-        "`anyio.to_thread.run_sync` or `trio.to_thread.run_sync`."
-    )
     direct = Rule(
         code=f"ASY1{number:02}",
         name=name,
@@ -57,10 +58,10 @@ def blocking_rules(
         why=why,
         bad=bad,
         good=good,
-        check=partial(_direct, category, replacement),
+        check=partial(_direct, category, does, replacement),
         default=default,
-        fix=Safety.SAFE,
-        fix_notes=fix_notes,
+        fix=fix,
+        fix_notes=_fix_notes(fix, replacement, fix_caveat),
         references=references,
     )
     transitive = Rule(
@@ -70,27 +71,47 @@ def blocking_rules(
         why=why.rstrip() + "\n" + _TRANSITIVE_WHY,
         bad=bad_through_helpers,
         good=good_through_helpers,
-        check=partial(_transitive, category),
+        check=partial(_transitive, category, does),
         default=default,
         references=references,
     )
     return direct, transitive
 
 
-def _direct(category: str, replacement: str, rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
+def _fix_notes(fix: Safety, replacement: str, caveat: str) -> str:
+    if fix is Safety.NONE:
+        return ""
+    if replacement:
+        notes = f"The call is replaced by the `{replacement}` of the library that the file uses, and awaited."
+    else:
+        notes = (
+            "The call is moved to a worker thread by the library that the file uses: `asyncio.to_thread`, "
+            "`anyio.to_thread.run_sync` or `trio.to_thread.run_sync`."
+        )
+    return f"{notes} {caveat.strip()}".rstrip()
+
+
+def _direct(
+    category: str, does: str, replacement: str, rule: Rule, module: ProgramModule, program: Program
+) -> Iterator[Finding]:
     for blocked in program.blocked(module):
         if blocked.sink.category == category and len(blocked.chain) == 1:
-            message = f"`{blocked.sink.public_name}` blocks the event loop"
-            yield _finding(rule, module, blocked, message, _fix(module, blocked, replacement))
+            fix = _fix(module, blocked, replacement, rule.fix)
+            yield _finding(rule, module, blocked, f"{_shown(blocked.sink)} {does}", fix)
 
 
-def _transitive(category: str, rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
+def _transitive(category: str, does: str, rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for blocked in program.blocked(module):
         if blocked.sink.category == category and len(blocked.chain) > 1:
             first, *rest = (f"`{hop.function}`" for hop in blocked.chain[1:])
             through = f" (through {', '.join(rest)})" if rest else ""
-            message = f"{first}{through} blocks the event loop with `{blocked.sink.public_name}`"
-            yield _finding(rule, module, blocked, message, None)
+            yield _finding(rule, module, blocked, f"{first}{through} {does} with {_shown(blocked.sink)}", None)
+
+
+def _shown(sink: Sink) -> str:
+    """The sink as code writes it: what a `with` statement calls has no call to be seen."""
+    owner, _, member = sink.public_name.rpartition(".")
+    return f"`with {owner}`" if member == "__enter__" else f"`{sink.public_name}`"
 
 
 def _finding(rule: Rule, module: ProgramModule, blocked: Blocked, message: str, fix: Fix | None) -> Finding:
@@ -100,21 +121,25 @@ def _finding(rule: Rule, module: ProgramModule, blocked: Blocked, message: str, 
         blocked.function,
         blocked.call,
         message,
-        sink.help,
+        f"{sink.help}; it takes long {sink.when}" if sink.when else sink.help,
+        severity=Severity(sink.severity),
         sink=sink.public_name,
         chain=blocked.chain,
         fix=fix,
+        others=blocked.others,
     )
 
 
-def _fix(module: ProgramModule, blocked: Blocked, replacement: str) -> Fix | None:
+def _fix(module: ProgramModule, blocked: Blocked, replacement: str, safety: Safety) -> Fix | None:
     """The edit for a direct call; none where `await` cannot stand, or a thread would only make an iterator."""
     function = module.facts.functions[blocked.function]
-    if not function.is_async or blocked.call.implicit or blocked.call.lazy or blocked.sink.lazy:
+    if safety is Safety.NONE or not function.is_async:
+        return None
+    if blocked.call.implicit or blocked.call.lazy or blocked.sink.lazy:
         return None
     library = library_of(module)
     if replacement:
-        return Fix(Safety.SAFE, Action.REPLACE_CALL, f"{library}.{replacement}")
+        return Fix(safety, Action.REPLACE_CALL, f"{library}.{replacement}")
     # An open file is no use without its reads and writes, so the whole `with` block goes to the thread.
     opens = blocked.call.use == "with" and blocked.sink.public_name == "open"
-    return Fix(Safety.SAFE, Action.OFFLOAD_BLOCK if opens else Action.OFFLOAD_CALL, _OFFLOAD[library])
+    return Fix(safety, Action.OFFLOAD_BLOCK if opens else Action.OFFLOAD_CALL, _OFFLOAD[library])
