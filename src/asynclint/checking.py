@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from asynclint.findings import Finding, Severity
 from asynclint.project import Program, ProgramModule, roots_of
-from asynclint.project.cache import FactsCache
+from asynclint.project.cache import Cache
 from asynclint.project.program import read_source
 from asynclint.rules import Rule, check, find, unsilenced
 from asynclint.settings import Settings
@@ -18,12 +20,18 @@ from asynclint.syntax import SourceError
 class Checker:
     """A program, and the rules to hold it against."""
 
-    def __init__(self, settings: Settings, paths: Iterable[str | Path], *, cache: FactsCache | None = None) -> None:
+    def __init__(self, settings: Settings, paths: Iterable[str | Path], *, cache: Cache | None = None) -> None:
         """Make a checker for the files at, and below, `paths`."""
         self.settings: Settings = settings
         self.rules: tuple[Rule, ...] = settings.rules()
-        roots = dict.fromkeys([*map(str, roots_of(paths)), *settings.roots])
-        self.program: Program = Program(roots, cache=cache, catalog=settings.catalog(), follow=settings.follow)
+        self._roots = list(dict.fromkeys([*map(str, roots_of(paths)), *settings.roots]))
+        self.program: Program = Program(self._roots, cache=cache, catalog=settings.catalog(), follow=settings.follow)
+
+    def question(self) -> str:
+        """All that findings depend on beside the files."""
+        rules = [rule.code for rule in self.rules]
+        environment = os.environ.get("VIRTUAL_ENV", sys.prefix) if "first-party" not in self.settings.follow else ""
+        return repr((self.settings, rules, self._roots, Path.cwd(), environment, sys.version_info[:2]))
 
     def check(self, path: str, *, only_async: bool = False) -> list[Finding]:
         """The findings in a file that no `# noqa` on their lines silences; ASY000 where it cannot be analysed.

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import gc
+import linecache
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from asynclint.checking import Checker
-from asynclint.findings import Finding
-from asynclint.project.cache import FactsCache
+from asynclint.findings import Context, Finding, Severity
+from asynclint.project.cache import DIRECTORY, Cache
 from asynclint.project.discovery import discover
 from asynclint.project.program import read_source
 from asynclint.report import formats, renderer
+from asynclint.report.running import Stopwatch, described, progress
 from asynclint.rules import all_rules, find, page
+from asynclint.running import Files, Runner
 from asynclint.settings import SettingsError, load_settings, near
 from asynclint.syntax import SourceError
 
@@ -67,6 +69,16 @@ def _asynclint() -> None:
     """Find code that blocks or wastes the event loop, also behind helper functions, and fix it."""
 
 
+_cache_option = click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path),
+    default=DIRECTORY,
+    show_default=True,
+    envvar="ASYNCLINT_CACHE_DIR",
+    help="Where facts and findings are kept between runs.",
+)
+
+
 def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that say what to look at and for."""
     options = (
@@ -77,7 +89,15 @@ def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--config", type=click.Path(path_type=Path), help="Settings, instead of the nearest pyproject.toml."
         ),
-        click.option("--no-cache", is_flag=True, help="Neither read nor write .asynclint_cache."),
+        click.option("--severity", type=click.Choice(list(Severity)), help="Report nothing less grave."),
+        click.option(
+            "--exclude-context",
+            multiple=True,
+            type=click.Choice(list(filter(None, Context))),
+            help="Report nothing in tests, scripts or start-up code.",
+        ),
+        click.option("--no-cache", is_flag=True, help="Neither read nor write the cache."),
+        _cache_option,
         click.option("--traceback", "show_traceback", is_flag=True, help="Show where an internal error comes from."),
     )
     for option in reversed(options):
@@ -94,8 +114,11 @@ class _Run:
         select: tuple[str, ...],
         ignore: tuple[str, ...],
         preview: bool,
+        severity: str | None,
+        exclude_context: tuple[str, ...],
         config: Path | None,
         no_cache: bool,
+        cache_dir: Path,
         show_traceback: bool,
         stdin: str = "",
     ) -> None:
@@ -103,27 +126,30 @@ class _Run:
         places = (*self.paths, *([stdin] if _STDIN in paths else []))
         first = Path(places[0])
         start = first if first.is_dir() else first.parent
-        settings = load_settings(start, config)
-        self.settings = settings.with_options(select=_split(select), ignore=_split(ignore), preview=preview)
-        self.cache = None if no_cache else FactsCache(Path(".asynclint_cache"))
+        self.settings = load_settings(start, config).with_options(
+            select=_split(select),
+            ignore=_split(ignore),
+            preview=preview,
+            severity=severity,
+            exclude_contexts=exclude_context,
+        )
+        self.cache = None if no_cache else Cache(cache_dir)
         self.checker = Checker(self.settings, places, cache=self.cache)
-        self.files = discover(self.paths, self.settings.exclude)
-        self.failed = bool(self.files.problems)
+        discovered = discover(self.paths, self.settings.exclude)
+        self.files = Files(discovered.named, discovered.found)
+        self.failed = bool(discovered.problems)
         self._show_traceback = show_traceback
-        for problem in self.files.problems:
+        for problem in discovered.problems:
             click.echo(f"asynclint: {problem}", err=True)
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self, jobs: int, advanced: Callable[[int], None] | None = None) -> Iterator[Finding]:
         """What is found, file by file."""
-        # Syntax trees hold no cycles, so looking for cycles only costs time.
-        gc.disable()
         try:
-            for paths, only_async in ((self.files.named, False), (self.files.found, True)):
-                for path in paths:
-                    with self.keeping_on(path):
-                        yield from self.checker.check(path, only_async=only_async)
+            for outcome in Runner(self.checker, self.cache, jobs=jobs, advanced=advanced).run(self.files):
+                if outcome.error:
+                    self.say(outcome.path, outcome.error, outcome.trace)
+                yield from outcome.findings
         finally:
-            gc.enable()
             self.close()
 
     def close(self) -> None:
@@ -137,15 +163,19 @@ class _Run:
         try:
             yield
         except Exception as error:  # noqa: BLE001  # whatever a rule raises
-            self.failed = True
-            click.echo(f"asynclint: {path}: internal error: {type(error).__name__}: {error}", err=True)
-            if self._show_traceback:
-                traceback.print_exc()
+            self.say(path, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+    def say(self, path: str, error: str, trace: str) -> None:
+        """Report an internal error."""
+        self.failed = True
+        click.echo(f"asynclint: {path}: internal error: {error}", err=True)
+        if self._show_traceback:
+            click.echo(trace, err=True)
 
     def line_of(self, path: str, number: int) -> str:
         """A line of a file that was checked."""
         try:
-            return self.checker.program.load(path).line(number)
+            return linecache.getline(path, number)
         except (OSError, SourceError):
             return ""
 
@@ -158,14 +188,25 @@ def _split(values: tuple[str, ...]) -> list[str]:
 @_selecting
 @click.option("--format", "format_", type=click.Choice(formats()), default="text", show_default=True)
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever is found.")
+@click.option("--jobs", "-j", type=click.IntRange(min=0), default=0, help="Processes; 0: as many as it pays.")
+@click.option("--statistics", "with_statistics", is_flag=True, help="Say how much was understood, and what it cost.")
 @click.option("--stdin-display-name", default="stdin.py", metavar="PATH", help="Where the text on `-` belongs.")
-def check(format_: str, exit_zero: bool, stdin_display_name: str, **options: Any) -> int:
+def check(
+    format_: str, exit_zero: bool, jobs: int, with_statistics: bool, stdin_display_name: str, **options: Any
+) -> int:
     """Report what blocks or wastes the event loop in files and directories (`-`: standard input)."""
+    watch = Stopwatch()
     run = _Run(**options, stdin=stdin_display_name)
-    findings = list(run.findings())
+    watch.lap("finding the files")
+    with progress(len(run.files)) as advanced:
+        findings = list(run.findings(1 if with_statistics else jobs, advanced))
     if _STDIN in options["paths"]:
         findings += run.checker.check_text(stdin_display_name, sys.stdin.buffer.read())
+    watch.lap("checking them")
     click.echo(renderer(format_)(findings, run.line_of), nl=False)
+    watch.lap("writing the report")
+    if with_statistics:
+        click.echo(described(run.checker.program, watch), err=True)
     if format_ == "text":
         click.echo(_count(len(findings), "finding"), err=True)
     if run.failed:
@@ -183,7 +224,7 @@ def fix(show_diff: bool, unsafe: bool, **options: Any) -> int:
 
     run = _Run(**options)
     fixed = left = 0
-    for path in (*run.files.named, *run.files.found):
+    for path, _ in run.files:
         with run.keeping_on(path):
             result, findings = _fix_to_the_end(run.checker, path, unsafe=unsafe)
             left += len(findings)
@@ -234,6 +275,29 @@ def explain(rule: str) -> int:
         known = {word for known in all_rules() for word in (known.code, known.name)}
         return _fail(f"no rule is called `{rule}`{near(rule.upper() if rule[:3].upper() == 'ASY' else rule, known)}")
     click.echo("\n".join(page(found) for found in rules), nl=False)
+    return CLEAN
+
+
+@_asynclint.group()
+def cache() -> None:
+    """What is kept between runs."""
+
+
+@cache.command()
+@_cache_option
+def clear(cache_dir: Path) -> int:
+    """Delete the cache."""
+    if not (cache_dir / ".gitignore").is_file() or not cache_dir.is_dir():
+        click.echo(f"no cache in {cache_dir}", err=True)
+        return CLEAN
+    for name in ("cache.sqlite", "cache.sqlite-wal", "cache.sqlite-shm", ".gitignore"):
+        try:
+            (cache_dir / name).unlink(missing_ok=True)
+        except OSError as error:
+            return _fail(f"{cache_dir / name}: cannot be deleted: {error.strerror}")
+    with suppress(OSError):  # somebody else keeps something there
+        cache_dir.rmdir()
+    click.echo(f"deleted the cache in {cache_dir}", err=True)
     return CLEAN
 
 

@@ -172,7 +172,7 @@ def test_the_cache_gives_the_same_findings_and_can_be_left_out(tmp_path: Path) -
     cold = asynclint("check", "--no-cache", cwd=tmp_path)
     assert not (tmp_path / ".asynclint_cache").exists()
     first, second = (asynclint("check", cwd=tmp_path) for _ in range(2))
-    assert (tmp_path / ".asynclint_cache" / "facts.sqlite").exists()
+    assert (tmp_path / ".asynclint_cache" / "cache.sqlite").exists()
     assert cold.stdout == first.stdout == second.stdout
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from asynclint.checking import Checker
 from asynclint.project import Program, roots_of
-from asynclint.project.cache import FactsCache
 from asynclint.settings import Settings
-from asynclint.syntax import extract
 
 PAUSE = "import time\n\n\ndef pause():\n    time.sleep(1)\n"
 
@@ -109,46 +106,3 @@ def test_a_changed_text_gives_new_answers(tmp_path: Path) -> None:
     path = str(tmp_path / "app.py")
     assert [finding.code for finding in checker.check(path)] == ["ASY101"]
     assert checker.check_text(path, b"import anyio\nasync def main():\n    await anyio.sleep(1)\n") == []
-
-
-# -- the cache ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_cache_gives_back_what_was_put(tmp_path: Path) -> None:
-    key, facts = FactsCache.key(PAUSE.encode()), extract(PAUSE.encode())
-    cache = FactsCache(tmp_path / "cache")
-    cache.put(key, facts)
-    cache.close()
-    again = FactsCache(tmp_path / "cache")
-    assert again.get(key) == facts
-    assert again.get(FactsCache.key(b"another")) is None
-    again.close()
-
-
-@pytest.mark.parametrize("poison", [b"", b"no database", b"SQLite format 3\x00" + b"\xff" * 200])
-def test_a_corrupt_cache_is_no_cache(poison: bytes, tmp_path: Path) -> None:
-    (tmp_path / "facts.sqlite").write_bytes(poison)
-    cache = FactsCache(tmp_path)
-    assert cache.get("key") is None
-    cache.put("key", extract(b""))
-    cache.close()
-
-
-@pytest.mark.parametrize("value", ["", "null", "[]", "[[], []]", "{", '[[["x"]],[],{},[],[],[]]', "[" * 5000])
-def test_a_poisoned_entry_is_no_entry(value: str, tmp_path: Path) -> None:
-    FactsCache(tmp_path).close()
-    connection = sqlite3.connect(tmp_path / "facts.sqlite")
-    with connection:
-        connection.execute("INSERT INTO facts VALUES ('key', ?)", (value,))
-    connection.close()
-    cache = FactsCache(tmp_path)
-    assert cache.get("key") is None
-    cache.close()
-
-
-def test_a_cache_that_cannot_be_made_is_no_cache(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    cache = FactsCache(tmp_path / "file" / "cache")
-    cache.put("key", extract(b""))
-    assert cache.get("key") is None
-    cache.close()

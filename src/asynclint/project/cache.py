@@ -1,78 +1,173 @@
-"""Facts kept between runs, in sqlite, by the hash of the source."""
+"""What is kept between runs, in one sqlite file: facts by the hash of the source, findings by what they rest on.
+
+Missing, corrupt, locked, read-only and outdated are all the same: nothing is kept. Values are JSON with a checksum, so
+that reading a cache that somebody else wrote can run nothing.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from asynclint.syntax import FORMAT, Module
+
+if TYPE_CHECKING:
+    import sqlite3
+
+DIRECTORY = ".asynclint_cache"
+LIMIT = 512 * 2**20
+"""Bytes of text that are kept; what has not been used for longest goes first."""
+_BATCH = 500
+_HOUR = 3600
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT, size INTEGER, used INTEGER) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS runs (key TEXT PRIMARY KEY, value TEXT, used INTEGER) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS findings (run TEXT, path TEXT, value TEXT, PRIMARY KEY (run, path)) WITHOUT ROWID",
+)
 
 _EDITION = f"{FORMAT}:{sys.version_info[0]}.{sys.version_info[1]}"
 """Facts depend on the analyser and on the grammar of the interpreter that runs it."""
 
 
-class FactsCache:
-    """A cache of facts. Missing, corrupt, locked, read-only and outdated are all the same: no entry.
+class Cache:
+    """The file, and the facts in it; `project/kept.py` keeps findings there."""
 
-    Keys are hashes of the source and the analyser's edition; values are JSON, so that reading a cache that
-    somebody else wrote can run nothing.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        """Open the cache in `directory`, which is made when the first entry is written."""
+    def __init__(self, directory: Path, limit: int = LIMIT) -> None:
+        """Open the cache in `directory`, which is made."""
         import sqlite3
 
         self._errors = (sqlite3.Error, OSError)
+        self._limit = limit
         self._fresh: dict[str, str] = {}
+        self._used: list[str] = []
         self._connection: sqlite3.Connection | None = None
-        with suppress(*self._errors):
+        self._hour = int(time.time()) // _HOUR
+        try:
             directory.mkdir(parents=True, exist_ok=True)
             ignore = directory / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
-            self._connection = sqlite3.connect(directory / "facts.sqlite", timeout=1, isolation_level=None)
+            self._connection = sqlite3.connect(directory / "cache.sqlite", timeout=1, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
-            )
+            # A power cut may lose the last run's entries; it cannot corrupt a write-ahead log.
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            for table in _TABLES:
+                self._connection.execute(table)
+        except self._errors:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
     @staticmethod
-    def key(source: bytes) -> str:
-        """The key of a source text."""
-        return f"{_EDITION}:{blake2b(source, digest_size=16).hexdigest()}"
+    def key(digest: str) -> str:
+        """The key of a source text with this digest."""
+        return f"{_EDITION}:{digest}"
+
+    # -- facts -------------------------------------------------------------------------------------------------------
 
     def get(self, key: str) -> Module | None:
         """The facts stored under `key`."""
-        if self._connection is None:
-            return None
-        try:
-            row = self._connection.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
-            return Module.from_text(row[0]) if row else None
-        except (*self._errors, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            return None
+        for (value,) in self.rows("SELECT value FROM facts WHERE key = ?", key):
+            text = checked(value)
+            if text is not None:
+                with suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
+                    self._used.append(key)
+                    return Module.from_text(text)
+        return None
 
-    def put(self, key: str, facts: Module) -> None:
-        """Remember facts; they are written by `flush`."""
+    def put(self, key: str, text: str) -> None:
+        """Remember facts as text; they are written by `flush`."""
         if self._connection is not None:
-            self._fresh[key] = facts.to_text()
-            if len(self._fresh) >= 500:
+            self._fresh[key] = with_checksum(text)
+            if len(self._fresh) >= _BATCH:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what was put, in one transaction."""
-        if self._connection is None or not self._fresh:
+        """Write what was put, in one transaction, and forget what has not been used for longest."""
+        if not self._fresh and not self._used:
             return
-        with suppress(*self._errors):
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", self._fresh.items())
-            self._connection.execute("COMMIT")
+        rows = [(key, text, len(text), self._hour) for key, text in self._fresh.items()]
+        stale = [(self._hour, key, self._hour) for key in self._used]
         self._fresh.clear()
+        self._used.clear()
+        with suppress(*self._errors):
+            self.write(
+                [
+                    ("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", rows),
+                    ("UPDATE facts SET used = ? WHERE key = ? AND used < ?", stale),
+                ]
+            )
+
+    def _prune(self) -> None:
+        for (size,) in self.rows("SELECT total(size) FROM facts"):
+            if size <= self._limit:
+                return
+        spare = 0
+        doomed = []
+        for key, size in self.rows("SELECT key, size FROM facts ORDER BY used DESC, key"):
+            spare += size
+            if spare > self._limit * 3 // 4:
+                doomed.append((key,))
+        with suppress(*self._errors):
+            self.write([("DELETE FROM facts WHERE key = ?", doomed)])
+
+    # -- rows --------------------------------------------------------------------------------------------------------
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """The rows that a query gives; none where the cache cannot be read."""
+        if self._connection is None:
+            return []
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except self._errors:
+            return []
+
+    def write(
+        self, statements: list[tuple[str, list[Any]]], *, provided: tuple[str, str, list[Any]] | None = None
+    ) -> bool:
+        """Run statements, each with many rows of values, as one transaction; whether it was done.
+
+        Args:
+            provided: A query, its value, and the rows it must give for anything to be written.
+        """
+        connection = self._connection
+        if connection is None:
+            return False
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            done = provided is None or connection.execute(provided[0], provided[1:2]).fetchall() == provided[2]
+            if done:
+                for statement, rows in statements:
+                    connection.executemany(statement, rows)
+            connection.execute("COMMIT")
+        except self._errors:
+            with suppress(*self._errors):
+                connection.execute("ROLLBACK")
+            return False
+        return done
 
     def close(self) -> None:
         """Write what was put, and let go of the file."""
         self.flush()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._prune()
+        self._give_up()
+
+
+def with_checksum(text: str) -> str:
+    """A value as it is stored: its checksum, and the text."""
+    return f"{blake2b(text.encode(), digest_size=8).hexdigest()}\n{text}"
+
+
+def checked(value: Any) -> str | None:
+    """The text of a stored value, or `None` if it is not what was stored."""
+    if not isinstance(value, str):
+        return None
+    _, _, text = value.partition("\n")
+    return text if with_checksum(text) == value else None

@@ -141,6 +141,17 @@ class ModuleMap:
         entries = self.listing(os.path.join(directory, name))
         return any(entry.endswith(".py") or is_directory for entry, is_directory in entries.items())
 
+    def files_of(self, importer: str, name: str) -> list[str]:
+        """The files of the program that importing `name` (relative if it begins with dots) in a module reads."""
+        dots = len(name) - len(name.lstrip("."))
+        first, *rest = name[dots:].split(".")
+        location = self.relative(importer, dots) if dots else self.absolute(first)
+        files = [location]
+        for part in ([first] if dots and first else []) + rest:
+            location = self.within(location, part) if location else ""
+            files.append(location)
+        return [file for file in files if file.endswith(".py")]
+
     def is_package(self, directory: str) -> bool:
         """Whether a directory is a package with an initialiser."""
         return "__init__.py" in self.listing(directory)

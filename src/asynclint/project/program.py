@@ -6,13 +6,16 @@ import ast
 import os
 import stat
 import sys
+import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
+from hashlib import blake2b
 from pathlib import Path
 
 from asynclint.catalog import Catalog, builtin_catalog
 from asynclint.project.answers import Answers, Sources
 from asynclint.project.blocking import Blocked, Blocking
-from asynclint.project.cache import FactsCache
+from asynclint.project.cache import Cache
 from asynclint.project.callgraph import CallGraph
 from asynclint.project.effects import Effect, Effects
 from asynclint.project.modules import ModuleMap, ProgramModule, decode
@@ -29,13 +32,14 @@ class Program:
 
     Attributes:
         sources: Which files and directories the answers since its `mask` was last set were drawn from.
+        seconds: CPU seconds spent on getting facts, by the way they were got.
     """
 
     def __init__(
         self,
         roots: Iterable[str | Path],
         *,
-        cache: FactsCache | None = None,
+        cache: Cache | None = None,
         catalog: Catalog | None = None,
         follow: Collection[str] = (),
     ) -> None:
@@ -48,6 +52,8 @@ class Program:
         self.sources: Sources = Sources()
         self._cache = cache
         self._loaded: dict[str, ProgramModule | None] = {}
+        self._digests: dict[str, str] = {}
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._map = ModuleMap(roots, self.sources, self._followed(follow))
         self._forget_answers()
 
@@ -80,8 +86,10 @@ class Program:
         name = os.path.abspath(path)
         module = self._loaded.get(name)
         if module is None:
-            facts = self._facts(read_source(name) if source is None else source)
-            module = self._loaded[name] = self._made(name, facts)
+            if source is None:
+                source = read_source(name)
+            self._digests[name] = _digest(source)
+            module = self._loaded[name] = self._made(name, self._facts(source))
         self.sources.mask |= module.bit
         return module
 
@@ -105,14 +113,80 @@ class Program:
         return ProgramModule(path, facts, lines, bit=self.sources.bit(path), is_test=self._map.is_test(path))
 
     def _facts(self, source: bytes, tree: ast.Module | None = None) -> Module:
-        if self._cache is None:
-            return extract(source, tree)
-        key = self._cache.key(source)
-        facts = self._cache.get(key)
+        start = time.process_time()
+        key = "" if self._cache is None else self._cache.key(_digest(source))
+        facts = None if self._cache is None else self._cache.get(key)
+        stage = "reading facts from the cache"
         if facts is None:
+            stage = "gathering facts"
             facts = extract(source, tree)
-            self._cache.put(key, facts)
+            if self._cache is not None:
+                self._cache.put(key, facts.to_text())
+        self.seconds[stage] += time.process_time() - start
         return facts
+
+    # -- between runs and processes ----------------------------------------------------------------------------------
+
+    def digest(self, name: str) -> str:
+        """What changes whenever a file, or the names in a directory, do."""
+        digest = self._digests.get(name)
+        if digest is None:
+            try:
+                if os.path.isdir(name):
+                    digest = _digest("\n".join(sorted(self._map.listing(name))).encode())
+                else:
+                    digest = _digest(read_source(name))
+            except OSError:
+                digest = ""
+            self._digests[name] = digest
+        return digest
+
+    def written(self, path: str, *, only_async: bool) -> tuple[str, str] | None:
+        """The digest of a file and its facts as text, for `preload` in another process.
+
+        Returns:
+            `None` for a file without the word `async`, if those alone are wanted.
+
+        Raises:
+            OSError, SourceError: As `load`.
+        """
+        source = read_source(path)
+        if only_async and b"async" not in source:
+            return None
+        return _digest(source), extract(source).to_text()
+
+    def preload(self, path: str, digest: str, text: str) -> None:
+        """Take the facts of a file from their text."""
+        self._digests[path] = digest
+        self._loaded[path] = self._made(path, Module.from_text(text))
+        if self._cache is not None:
+            self._cache.put(self._cache.key(digest), text)
+
+    def recall(self, path: str) -> bool:
+        """Load a module if its facts are in the cache; whether it is loaded now."""
+        if path not in self._loaded and self._cache is not None:
+            facts = self._cache.get(self._cache.key(self.digest(path)))
+            if facts is not None:
+                self._loaded[path] = self._made(path, facts)
+        return path in self._loaded
+
+    def loaded(self, path: str) -> ProgramModule | None:
+        """The module in a file, if it has been loaded."""
+        return self._loaded.get(path)
+
+    def modules(self) -> list[ProgramModule]:
+        """All modules that have been loaded."""
+        return [module for module in self._loaded.values() if module is not None]
+
+    def imported(self, module: ProgramModule) -> list[str]:
+        """The files of the program that a module imports."""
+        return [path for name in module.facts.imports for path in self._map.files_of(module.path, name)]
+
+    def forget_cache(self) -> None:
+        """Neither read nor write the cache any more."""
+        self._cache = None
+
+    # -- questions ---------------------------------------------------------------------------------------------------
 
     def _try_load(self, path: str) -> ProgramModule | None:
         module = self._loaded.get(path)
@@ -164,6 +238,10 @@ class Program:
         if found is None:
             found = self._blocked[module.path] = self._blocking.calls(module)
         return found
+
+
+def _digest(source: bytes) -> str:
+    return blake2b(source, digest_size=16).hexdigest()
 
 
 def read_source(path: str) -> bytes:

@@ -132,8 +132,7 @@ class Walker(StatementWalker):
 
     def _importfrom(self, node: ast.ImportFrom) -> None:
         source = "." * node.level + (node.module or "")
-        if not node.level:
-            self.module.imports.append(source)
+        self.module.imports.append(source)
         for alias in node.names:
             if alias.name == "*":
                 self.module.stars.append(source)

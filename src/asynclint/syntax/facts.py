@@ -159,7 +159,7 @@ class Module:
         functions: Index 0 is the module's own code.
         exports: Module-level name to the bindings of function 0 that reach the end of the module.
         stars: Modules named in `from … import *`.
-        imports: Absolute names of all imported modules, in any scope.
+        imports: Names of all imported modules, in any scope, as written: relative ones begin with a dot.
         noqa: Line to the codes silenced there; an empty list silences all.
         script: First and last line of the `if __name__ == "__main__":` block, or zeros.
     """

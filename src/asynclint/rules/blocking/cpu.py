@@ -25,11 +25,16 @@ async def register(users, name, password, salt):
     users[name] = hashlib.scrypt(password, salt=salt, n=2**14, r=8, p=1)
 """,
         """
-import bcrypt
+import hashlib
 
 
-async def check(password, hashed):
-    return bcrypt.hashpw(password, hashed) == hashed
+class User:
+    def __init__(self, salt, hashed):
+        self.salt = salt
+        self.hashed = hashed
+
+    async def check(self, password):
+        return hashlib.pbkdf2_hmac("sha256", password, self.salt, 600_000) == self.hashed
 """,
     ),
     good=(
@@ -56,29 +61,30 @@ async def main(pool: ProcessPoolExecutor):
     ),
     bad_through_helpers=(
         """
-import bcrypt
+import hashlib
 
 
-def hashed(password):
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt())
+def hashed(password, salt):
+    return hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1)
 
 
-async def register(users, name, password):
-    users[name] = hashed(password)
+async def register(users, name, password, salt):
+    users[name] = hashed(password, salt)
 """,
     ),
     good_through_helpers=(
         """
+import hashlib
+
 import anyio
-import bcrypt
 
 
-def hashed(password):
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt())
+def hashed(password, salt):
+    return hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1)
 
 
-async def register(users, name, password):
-    users[name] = await anyio.to_thread.run_sync(hashed, password)
+async def register(users, name, password, salt):
+    users[name] = await anyio.to_thread.run_sync(hashed, password, salt)
 """,
     ),
 )
