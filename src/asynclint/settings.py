@@ -48,7 +48,7 @@ class Settings:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     preview: bool = False
-    severity: Severity = Severity.INFO
+    severity: Severity = Severity.WARNING
     exclude_contexts: tuple[Context, ...] = ()
     exclude: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from asynclint.findings import Hop
 from asynclint.project.answers import Sources
 from asynclint.project.callgraph import CallGraph, Edge, Node, Target
 from asynclint.project.components import components
+from asynclint.project.guards import Guards, carried, within
 from asynclint.project.modules import ProgramModule
 from asynclint.syntax import Call
 
@@ -37,18 +38,25 @@ class Blocked:
     others: int = 0
 
 
+Way = tuple[str, Guards]
+"""A sink, and the conditions on a function's parameters under which that function reaches it."""
+_MOST_GUARDED = 8
+"""Ways to one sink under different conditions; a function with more is taken to reach it always."""
+
+
 class Blocking:
     """Spreads blocking backwards from sinks over synchronous functions.
 
     Only what async code can reach is looked at. For each function and sink the shortest way is kept, as the edge to
-    take first; ties go to the call written first, so that results do not depend on the order of questions.
+    take first; ties go to the call written first, so that results do not depend on the order of questions. A way that
+    depends on the function's parameters is kept with its conditions, and does not reach callers that rule them out.
     """
 
     def __init__(self, graph: CallGraph, load: Callable[[str], ProgramModule | None], sources: Sources) -> None:
         self._graph = graph
         self._load = load
         self._sources = sources
-        self._ways: dict[Node, dict[str, tuple[int, Edge]]] = {}
+        self._ways: dict[Node, dict[Way, tuple[int, Edge, Way]]] = {}
         self._edges: dict[Node, list[Edge]] = {}
         self._masks: dict[Node, int] = {}
         self._places: dict[tuple[Node, str], int] = {}
@@ -76,9 +84,10 @@ class Blocking:
             yield Blocked(index, edge.call, target, (hop,))
         elif target not in on_loop:
             self._sources.mask |= self._masks[target]
-            for name in self._ways[target]:
-                sink, hops = self._chain(target, name)
-                yield Blocked(index, edge.call, sink, (hop, *hops), self._count(target, name) - 1)
+            for way in self._ways[target]:
+                if self._carried(edge, target, way) is not None:
+                    sink, hops = self._chain(target, way)
+                    yield Blocked(index, edge.call, sink, (hop, *hops), self._count(target, way[0]) - 1)
 
     # -- ways --------------------------------------------------------------------------------------------------------
 
@@ -94,10 +103,16 @@ class Blocking:
             self._edges[node] = edges
         return edges
 
+    def _carried(self, edge: Edge, target: Node, way: Way) -> list[str] | None:
+        """What a call makes of the conditions of a way from its target; `None`: it rules them out."""
+        if not way[1] or self._graph.choice(target) is not None:
+            return []
+        return carried(edge.call, self._loaded(target).facts.functions[target[1]], way[1])
+
     def _explore(self, starts: Iterable[Target]) -> None:
         """Find the ways from all functions that can be reached from `starts`."""
         callers: dict[Node, list[tuple[Node, int]]] = {}
-        queue: list[tuple[int, str, int, int, str]] = []
+        queue: list[tuple[int, str, int, int, Way]] = []
         pending = [node for node in dict.fromkeys(starts) if not isinstance(node, Sink) and node not in self._ways]
         fresh = list(pending)
         own: dict[Node, int] = {}
@@ -111,7 +126,7 @@ class Blocking:
             for order, edge in enumerate(edges):
                 target = edge.target
                 if isinstance(target, Sink):
-                    queue.append((1, *node, order, target.name))
+                    queue.append((1, *node, order, (target.name, ())))
                     continue
                 callers.setdefault(target, []).append((node, order))
                 known = self._ways.get(target)
@@ -119,7 +134,7 @@ class Blocking:
                     self._ways[target] = {}
                     pending.append(target)
                 else:
-                    queue.extend((length + 1, *node, order, name) for name, (length, _) in known.items())
+                    queue.extend((length + 1, *node, order, way) for way, (length, _, _) in known.items())
         self._sources.mask = outer
         heapq.heapify(queue)
         self._spread(queue, callers)
@@ -140,33 +155,46 @@ class Blocking:
                         mask |= self._masks.get(edge.target, 0)
             self._masks.update(dict.fromkeys(component, mask))
 
-    def _spread(self, queue: list[tuple[int, str, int, int, str]], callers: dict[Node, list[tuple[Node, int]]]) -> None:
-        waiting: dict[Node, dict[str, tuple[int, Edge]]] = {}
+    def _spread(self, queue: list[tuple[int, str, int, int, Way]], callers: dict[Node, list[tuple[Node, int]]]) -> None:
+        waiting: dict[Node, dict[Way, tuple[int, Edge, Way]]] = {}
         while queue:
-            length, path, index, order, name = heapq.heappop(queue)
+            length, path, index, order, beyond = heapq.heappop(queue)
             node = (path, index)
             edge = self._next(node)[order]
-            ways = self._ways[node]
-            if name in ways:
-                continue
             choice = self._graph.choice(node)
+            way = (beyond[0], ()) if choice is not None else self._way(node, edge, beyond)
+            if way is None:
+                continue
+            ways = self._ways[node]
+            if way in ways or (way[0], ()) in ways:
+                continue
             if choice is None:
-                if self._silenced(node, edge, name):
-                    continue
-                found = {name: (length, edge)}
+                found = {way: (length, edge, beyond)}
             else:
                 held = waiting.setdefault(node, {})
-                held.setdefault(name, (length, edge))
+                held.setdefault(way, (length, edge, beyond))
                 # Only if each of the alternatives blocks, the call does.
-                if not all(any(self._leads(target) for target in targets) for targets in choice):
+                if not all(any(map(self._leads, targets)) for targets in choice):
                     continue
-                found = {other: (length, way[1]) for other, way in held.items() if other not in ways}
+                found = {other: step for other, step in held.items() if other not in ways}
             ways.update(found)
             for other in found:
                 for caller, caller_order in callers.get(node, ()):
-                    if other not in self._ways[caller]:
-                        step = 0 if choice is not None else 1
-                        heapq.heappush(queue, (length + step, *caller, caller_order, other))
+                    heapq.heappush(queue, (length + (choice is None), *caller, caller_order, other))
+
+    def _way(self, node: Node, edge: Edge, beyond: Way) -> Way | None:
+        """The way that a call opens from its function to where `beyond` leads from its target."""
+        if self._silenced(node, edge, beyond[0]):
+            return None
+        known = self._carried(edge, edge.target, beyond) if not isinstance(edge.target, Sink) else []
+        if known is None:
+            return None
+        guards: Guards = ()
+        if known or edge.call.guards:
+            guards = within([*edge.call.guards, *known], self._loaded(node).facts.functions[node[1]])
+            if guards and sum(name == beyond[0] for name, _ in self._ways[node]) >= _MOST_GUARDED:
+                guards = ()
+        return beyond[0], guards
 
     def _leads(self, target: Target) -> bool:
         return isinstance(target, Sink) or bool(self._ways.get(target))
@@ -182,10 +210,10 @@ class Blocking:
 
     # -- chains ------------------------------------------------------------------------------------------------------
 
-    def _chain(self, node: Node, name: str) -> tuple[Sink, list[Hop]]:
+    def _chain(self, node: Node, way: Way) -> tuple[Sink, list[Hop]]:
         hops: list[Hop] = []
         while True:
-            _, edge = self._ways[node][name]
+            _, edge, way = self._ways[node][way]
             if self._graph.choice(node) is None:  # a choice makes no hop of its own
                 hops.append(self._hop(self._loaded(node), node[1], edge.call))
             if isinstance(edge.target, Sink):
@@ -202,7 +230,7 @@ class Blocking:
                     target = edge.target
                     if isinstance(target, Sink):
                         known += target.name == name
-                    elif target not in seen and name in self._ways[target]:
+                    elif target not in seen and any(name == other for other, _ in self._ways[target]):
                         seen.add(target)
                         pending.append(target)
             self._places[start, name] = known

@@ -124,7 +124,8 @@ class CallGraph:
                 for value in values:
                     for argument in self._handover.run_here(call, value):
                         handed = self._resolver.binding(module, index, argument)
-                        here = call._replace(use="other")
+                        # With which arguments it is called, nobody knows.
+                        here = call._replace(use="other", arguments=["*"], keywords={"**": ""})
                         yield from self._joined(call, [list(self._runs(module, index, here, v)) for v in handed])
         for path, place in function.touched.items():
             yield from self._touches(module, index, path, place)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from asynclint.syntax.conditions import OFF_LOOP, conditions
 from asynclint.syntax.facts import Call, Function, Module
 from asynclint.syntax.scope import Scope
 
@@ -14,6 +16,7 @@ _CONSUMERS = frozenset(
 _ITEM = ".__iter__().__next__()"
 _AWAITED = ".__await__()"
 _ASYNC_ITEM = ".__aiter__().__anext__()" + _AWAITED
+_SHORT = 40
 _OPERATORS = {
     ast.Add: "__add__",
     ast.Sub: "__sub__",
@@ -55,7 +58,11 @@ class ExpressionWalker:
         match node:
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 self.path(test)
-                return self.values(body, use) + self.values(orelse, use)
+                true, false = conditions(test, self.scope)
+                with self.given(true):
+                    values = self.values(body, use)
+                with self.given(false):
+                    return values + self.values(orelse, use)
             case ast.BoolOp(op=ast.Or(), values=parts):
                 return [value for part in parts for value in self.values(part, use)]
             case ast.Constant(value=None):
@@ -64,6 +71,23 @@ class ExpressionWalker:
                 return [f"lambda {self.function_of_lambda(node)}"]
             case _:
                 return [self.path(node, use)]
+
+    @contextmanager
+    def given(self, known: list[str]) -> Iterator[None]:
+        """Walk what is only evaluated where conditions hold."""
+        scope = self.scope
+        guards, records = scope.guards, scope.records
+        self.assume(known)
+        yield
+        scope.guards, scope.records = guards, records
+
+    def assume(self, known: list[str]) -> None:
+        """From here on conditions hold."""
+        scope = self.scope
+        if OFF_LOOP in known:
+            scope.records = False  # not code that blocks a loop
+        if known:
+            scope.guards = [*scope.guards, *(c for c in known if c != OFF_LOOP and c not in scope.guards)]
 
     def rest(self, node: ast.AST) -> str:
         """Walk what has no access path of its own: all child expressions, in order."""
@@ -152,12 +176,14 @@ class ExpressionWalker:
         scope = self.scope
         if scope.records:
             place = node.lineno, node.col_offset, *_end(node)
-            scope.function.calls.append(Call(target, *place, use, arguments, keywords, implicit, scope.lazy))
+            scope.function.calls.append(
+                Call(target, *place, use, arguments, keywords, implicit, scope.lazy, scope.guards)
+            )
 
     def _argument(self, node: ast.expr, use: str = "other") -> str:
         kind = type(node)
         if kind is ast.Constant:
-            return _constant(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
+            return constant(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
         if kind is ast.Lambda:
             return f"lambda {self.function_of_lambda(node)}"  # type: ignore[arg-type]  # narrowed by `kind`
         if kind is ast.Starred:
@@ -173,6 +199,19 @@ class ExpressionWalker:
         if self.scope.statement is not None:
             self.scope.statement.awaits += 1
         return f"{path}{_AWAITED}" if path else ""
+
+    def _ifexp(self, node: ast.IfExp, use: str) -> str:
+        self.values(node, use)
+        return ""
+
+    def _boolop(self, node: ast.BoolOp, use: str) -> str:
+        guards, records = self.scope.guards, self.scope.records
+        for part in node.values:
+            self.path(part)
+            true, false = conditions(part, self.scope)
+            self.assume(true if isinstance(node.op, ast.And) else false)
+        self.scope.guards, self.scope.records = guards, records
+        return ""
 
     def _subscript(self, node: ast.Subscript, use: str) -> str:
         base = self.path(node.value)
@@ -274,10 +313,10 @@ class ExpressionWalker:
             self.path(target)
 
 
-def _constant(value: object) -> str:
+def constant(value: object) -> str:
     """A constant argument: numbers and short words are kept as they are written."""
-    is_word = isinstance(value, str) and value.isidentifier()
-    return f"= {value!r}" if is_word or value is None or isinstance(value, (bool, int, float)) else "="
+    is_short = isinstance(value, str) and len(value) <= _SHORT
+    return f"= {value!r}" if is_short or value is None or isinstance(value, (bool, int, float)) else "="
 
 
 def _end(node: ast.expr) -> tuple[int, int]:
@@ -300,6 +339,8 @@ _TABLE: dict[type[ast.expr], Callable[..., str]] = {
     ast.Yield: _W._yield,
     ast.YieldFrom: _W._yield,
     ast.BinOp: _W._binop,
+    ast.BoolOp: _W._boolop,
+    ast.IfExp: _W._ifexp,
     ast.Compare: _W._compare,
     ast.List: _W._elements,
     ast.Tuple: _W._elements,

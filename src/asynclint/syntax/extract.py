@@ -10,6 +10,7 @@ import warnings
 from typing import TypeVar
 
 from asynclint.syntax.annotations import annotation
+from asynclint.syntax.expressions import constant
 from asynclint.syntax.facts import Call, Class, Function, Module, Statement
 from asynclint.syntax.scope import Scope
 from asynclint.syntax.statements import StatementWalker
@@ -203,6 +204,7 @@ class Walker(StatementWalker):
                 names.append(rest.arg)
                 values.append("")
         function.parameters = names
+        function.defaults = _constant_defaults(arguments)
         for name, value in zip(names, values, strict=True):
             scope.bind(name, [value])
 
@@ -227,6 +229,14 @@ class Walker(StatementWalker):
         self.block(node.body)
         scope.owner, scope.env, self.prefix, scope.alive = owner, env, prefix, alive
         self._bind_name(node.name, [f"class {index}"])
+
+
+def _constant_defaults(arguments: ast.arguments) -> dict[str, str]:
+    """The constant defaults of parameters, by number, as arguments are written."""
+    positional = len(arguments.posonlyargs) + len(arguments.args)
+    first = positional - len(arguments.defaults)
+    numbered = [*enumerate(arguments.defaults, first), *enumerate(arguments.kw_defaults, positional)]
+    return {str(number): constant(node.value) for number, node in numbered if isinstance(node, ast.Constant)}
 
 
 def _is_stub(body: list[ast.stmt]) -> bool:

@@ -48,6 +48,7 @@ class Call(NamedTuple):
         keywords: The same by name; unpacking is `**`.
         implicit: Made by a statement (`with` calls `__enter__`), an operator or a property, not written as a call.
         lazy: Inside a generator expression, whose body runs when it is consumed.
+        guards: Conditions (`conditions.py`) on the function's parameters, without which it is not made.
     """
 
     target: str
@@ -60,6 +61,7 @@ class Call(NamedTuple):
     keywords: dict[str, str]
     implicit: bool = False
     lazy: bool = False
+    guards: list[str] = []  # noqa: RUF012  # never written
 
 
 class Statement(NamedTuple):
@@ -98,6 +100,7 @@ class Function:
         parent: Index of the function it is defined in.
         owner: Index of the class it is a method of, or -1.
         parameters: Names in order; parameter i is binding i.
+        defaults: Number of a parameter to its constant default, as an argument is written.
         decorators: Access paths.
         annotation: The return annotation, as in a `: T` binding, without the colon.
         returns: Access paths of returned values; of yielded ones, in a generator.
@@ -120,6 +123,7 @@ class Function:
     parent: int = -1
     owner: int = -1
     parameters: list[str] = field(default_factory=list)
+    defaults: dict[str, str] = field(default_factory=dict)
     decorators: list[str] = field(default_factory=list)
     annotation: str = ""
     returns: list[str] = field(default_factory=list)

@@ -37,7 +37,9 @@ class Scope:
         statement: The outline entry that the expressions being walked belong to.
         shared: Names declared `global` or `nonlocal`.
         alive: Control can reach this point.
-        records: Calls count here; not under `if TYPE_CHECKING`.
+        records: Calls count here; not under `if TYPE_CHECKING`, nor where no loop is running.
+        guards: Conditions on parameters that hold here; replaced, never changed.
+        loops: Variables that hold the running loop, or `None` where there is none.
         loads: Names read by the statement being walked; `used` has those of all statements before.
     """
 
@@ -45,9 +47,11 @@ class Scope:
         "alive",
         "env",
         "function",
+        "guards",
         "index",
         "lazy",
         "loads",
+        "loops",
         "method_of",
         "owner",
         "reads",
@@ -73,6 +77,8 @@ class Scope:
         self.alive: bool = True
         self.records: bool = True
         self.lazy: bool = False
+        self.guards: list[str] = []
+        self.loops: set[str] = set()
 
     def bind(self, name: str, values: Iterable[str]) -> None:
         """From here on `name` stands for any of `values` (binding values)."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from asynclint.syntax.annotations import annotation
+from asynclint.syntax.conditions import OFF_LOOP, asks_for_loop, conditions, handles_no_loop
 from asynclint.syntax.expressions import ExpressionWalker
 from asynclint.syntax.facts import Statement
 from asynclint.syntax.scope import Entry, Env, join
@@ -22,14 +23,18 @@ class StatementWalker(ExpressionWalker):
         """Walk statements in order; their outline, and whether control comes out at the end."""
         outline: list[Statement] = []
         scope = self.scope
+        guards, records = scope.guards, scope.records
+        comes_out = True
         for node in statements:
             if scope.function.is_async and scope.owner < 0:
                 outline.append(self._outlined(node))
             else:
                 self._statement(node)
             if isinstance(node, _LEAVES) or not scope.alive:
-                return outline, False
-        return outline, True
+                comes_out = False
+                break
+        scope.guards, scope.records = guards, records
+        return outline, comes_out
 
     def _outlined(self, node: ast.stmt | ast.ExceptHandler) -> Statement:
         """Walk a statement and note it in the outline of its async function."""
@@ -112,6 +117,8 @@ class StatementWalker(ExpressionWalker):
         use = f"store:{first.id}" if len(node.targets) == 1 and isinstance(first, ast.Name) else "other"
         values = self.values(node.value, use)
         self._value(values[0])
+        if isinstance(first, ast.Name) and asks_for_loop(node.value):
+            self.scope.loops.add(first.id)
         for target in node.targets:
             if (
                 isinstance(target, ast.Tuple)
@@ -207,13 +214,19 @@ class StatementWalker(ExpressionWalker):
         scope.records = records and test.rpartition(".")[2] != "TYPE_CHECKING"
         if scope.index == 0 and _is_main(node.test):
             self.module.script = (node.lineno, node.body[-1].end_lineno or node.lineno)
+        true, false = conditions(node.test, scope)
         self._narrow(node.test)
-        body = (self._body("body", node.body), scope.env)
+        with self.given(true):
+            body = (self._body("body", node.body), scope.env)
         scope.env, scope.alive, scope.records = dict(before), alive, records
-        orelse = (self._body("else", node.orelse), scope.env)
+        with self.given(false):
+            orelse = (self._body("else", node.orelse), scope.env)
         scope.env, _ = join([(env, out) for out, env in (body, orelse)], before)
         scope.alive = alive
         self._leave(body[0] or orelse[0])
+        if body[0] != orelse[0]:
+            # Only one branch leads on, so what it began with holds from here.
+            self.assume(true if body[0] else false)
 
     def _leave(self, comes_out: bool) -> None:
         """After a compound statement: code behind one that never ends normally does not run."""
@@ -295,15 +308,20 @@ class StatementWalker(ExpressionWalker):
             comes_out = self._body("else", node.orelse)
             scope.alive = alive
         branches: list[tuple[Env, bool]] = [(scope.env, comes_out)]
+        after: list[str] = []
         entry = scope.statement
         handlers: list[Statement] = []
         for handler in node.handlers:
             scope.env, _ = join([(before, True), (after_body, True)], before)
             scope.env = dict(scope.env)
-            if entry is not None:
-                handlers.append(self._outlined(handler))
-            else:
-                self._excepthandler(handler)
+            no_loop = [OFF_LOOP] if handles_no_loop(node, handler) else []
+            with self.given(no_loop):
+                if entry is not None:
+                    handlers.append(self._outlined(handler))
+                else:
+                    self._excepthandler(handler)
+            if no_loop and not comes_out and scope.alive:
+                after = no_loop
             branches.append((scope.env, scope.alive))
             scope.alive = alive
         if entry is not None and handlers:
@@ -314,6 +332,7 @@ class StatementWalker(ExpressionWalker):
             any_out = self._body("finally", node.finalbody) and any_out
             scope.alive = alive
         self._leave(any_out)
+        self.assume(after)
 
     _trystar = _try
 

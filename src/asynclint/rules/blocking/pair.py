@@ -121,13 +121,23 @@ def _finding(rule: Rule, module: ProgramModule, blocked: Blocked, message: str, 
         blocked.function,
         blocked.call,
         message,
-        f"{sink.help}; it takes long {sink.when}" if sink.when else sink.help,
+        _help(sink),
         severity=Severity(sink.severity),
         sink=sink.public_name,
         chain=blocked.chain,
         fix=fix,
         others=blocked.others,
     )
+
+
+def _help(sink: Sink) -> str:
+    """The cure, and when the call needs one: `for files beyond 1 MB`, `the buffer is full`, `it learns from data`."""
+    if not sink.when:
+        return sink.help
+    if sink.when.startswith("it "):
+        return f"{sink.help}; {sink.when}"
+    matters = "it takes long" if sink.category == "cpu" else "it matters"
+    return f"{sink.help}; {matters} {'when ' if sink.when.startswith('the ') else ''}{sink.when}"
 
 
 def _fix(module: ProgramModule, blocked: Blocked, replacement: str, safety: Safety) -> Fix | None:

@@ -1,0 +1,80 @@
+"""Whether the conditions under which a function makes a call can hold, given the arguments it was called with."""
+
+from __future__ import annotations
+
+from ast import literal_eval
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from asynclint.syntax import Call, Function
+
+Guards = tuple[str, ...]
+"""Conditions on the parameters of one function, in the form of `syntax/conditions.py`."""
+
+
+def carried(call: Call, callee: Function, guards: Guards) -> list[str] | None:
+    """What a call says about the guards of a call that its callee makes.
+
+    Returns:
+        `None` if one does not hold; otherwise those that rest on parameters of the caller, as conditions on them.
+    """
+    conditions = []
+    for guard in guards:
+        name, _, what = guard.partition(" ")
+        argument = _argument(call, callee, int(name[1:]))
+        if argument.startswith("= "):
+            if _holds(argument[2:], what) is not (name[0] == "+"):
+                return None
+        elif argument.startswith("lambda ") and what == "none" and name[0] == "+":
+            return None
+        else:
+            number = argument.partition("@")[2]
+            if number.isdecimal():
+                conditions.append(f"{name[0]}{number} {what}")
+    return conditions
+
+
+def within(conditions: Iterable[str], caller: Function) -> Guards:
+    """The conditions that rest on parameters of the caller, and not on other variables."""
+    count = len(caller.parameters)
+    return tuple(dict.fromkeys(c for c in conditions if int(c.partition(" ")[0][1:]) < count))
+
+
+def _argument(call: Call, callee: Function, index: int) -> str:
+    """What a parameter is bound to by a call: an argument, or its constant default; `""` if that is not known."""
+    if call.implicit or index >= len(callee.parameters):
+        return ""
+    position = index
+    if callee.owner >= 0 and "staticmethod" not in callee.decorators:
+        position -= 1
+    if 0 <= position < len(call.arguments):
+        return "" if "*" in call.arguments[: position + 1] else call.arguments[position]
+    given = call.keywords.get(callee.parameters[index])
+    if given is not None:
+        return given
+    if "*" in call.arguments or "**" in call.keywords:
+        return ""
+    return callee.defaults.get(str(index), "")
+
+
+@cache
+def _holds(constant: str, what: str) -> bool:
+    value: Any = literal_eval(constant)
+    operator, _, rest = what.partition(" ")
+    if operator == "true":
+        return bool(value)
+    if operator == "none":
+        return value is None
+    other = literal_eval(rest)
+    match operator:
+        case "==":
+            return bool(value == other)
+        case "in":
+            return value in other
+        case "startswith":
+            return isinstance(value, str) and value.startswith(other)
+        case "endswith":
+            return isinstance(value, str) and value.endswith(other)
+        case _:
+            raise AssertionError(f"no condition says `{what}`")

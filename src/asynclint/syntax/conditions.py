@@ -1,0 +1,150 @@
+"""What a test says about the parameters of its function, and about whether an event loop is running.
+
+A condition is a string, so that it can be kept with the calls it guards:
+
+    +0 true                 the first parameter is true
+    -1 none                 the second parameter is not `None`
+    +0 == 'fast'            it equals the constant; `in ('a', 'b')`, `startswith 'x'`, `endswith 'x'` in the same way
+    off                     no event loop runs on this thread
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from asynclint.syntax.scope import Scope
+
+OFF_LOOP = "off"
+_LOOPS = frozenset(("get_running_loop", "get_event_loop", "_get_running_loop", "current_task", "current_async_library"))
+_THREADS = frozenset(("get_ident", "current_thread", "main_thread", "get_native_id"))
+_NO_LOOP = frozenset(("RuntimeError", "Exception", "BaseException", "AsyncLibraryNotFoundError", "NoEventLoopError"))
+_ON_LOOP = re.compile(
+    r"^is_running$|^_?(is|in|has|running)_(\w*_)?(event_loop|running_loop|async|async_context|loop)(_\w+)?$"
+)
+_MAY_BLOCK = re.compile(r"^_?(can|may)_block")
+"""Names of functions that take nothing and tell whether a loop is running on this thread, or that none is."""
+_AFFIXES = ("startswith", "endswith")
+
+Conditions = tuple[list[str], list[str]]
+"""What holds where a test is true, and where it is false."""
+
+
+def conditions(test: ast.expr, scope: Scope) -> Conditions:
+    """What a test says, read at this point of `scope`."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            true, false = conditions(operand, scope)
+            return false, true
+        case ast.BoolOp(op=operator, values=parts):
+            both = [conditions(part, scope) for part in parts]
+            if isinstance(operator, ast.And):
+                # A loop that is there and runs: one that is not there does not run either.
+                off = [[OFF_LOOP]] if all(OFF_LOOP in false for _, false in both) else []
+                return [c for true, _ in both for c in true], [c for false in off for c in false]
+            return [], [c for _, false in both for c in false]
+        case ast.Name(id=name):
+            if _is_loop(name, scope):
+                return [], [OFF_LOOP]
+            return _about(name, "true", scope)
+        case ast.Compare(left=left, ops=[operator], comparators=[right]):
+            return _compared(left, operator, right, scope)
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[], keywords=[]):
+            if _ON_LOOP.search(name):
+                return [], [OFF_LOOP]
+            return ([OFF_LOOP], []) if _MAY_BLOCK.search(name) else ([], [])
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id=name), attr=affix), args=[ast.Constant(value=str(text))]
+        ) if affix in _AFFIXES:
+            return _about(name, f"{affix} {text!r}", scope)
+        case _:
+            return [], []
+
+
+def _compared(left: ast.expr, operator: ast.cmpop, right: ast.expr, scope: Scope) -> Conditions:
+    if _is_thread(left) or _is_thread(right):
+        # `thread == get_ident()`: on the loop's thread, so not on it where they differ.
+        match operator:
+            case ast.Eq() | ast.Is():
+                return [], [OFF_LOOP]
+            case ast.NotEq() | ast.IsNot():
+                return [OFF_LOOP], []
+            case _:
+                return [], []
+    if not isinstance(left, ast.Name):
+        return [], []
+    is_none = isinstance(right, ast.Constant) and right.value is None
+    if is_none and _is_loop(left.id, scope):
+        return ([OFF_LOOP], []) if isinstance(operator, (ast.Is, ast.Eq)) else ([], [OFF_LOOP])
+    constant = _constant(right)
+    if constant is None:
+        return [], []
+    match operator:
+        case ast.Is() | ast.Eq():
+            return _about(left.id, "none" if is_none else f"== {constant}", scope)
+        case ast.IsNot() | ast.NotEq():
+            true, false = _about(left.id, "none" if is_none else f"== {constant}", scope)
+            return false, true
+        case ast.In():
+            return _about(left.id, f"in {constant}", scope)
+        case ast.NotIn():
+            true, false = _about(left.id, f"in {constant}", scope)
+            return false, true
+        case _:
+            return [], []
+
+
+def _about(name: str, what: str, scope: Scope) -> Conditions:
+    """A condition on a parameter, or on what was made of it: `name = name.strip()`."""
+    root, _, numbers = scope.env.get(name, "").partition("@")
+    first, _, others = numbers.partition(",")
+    function = scope.function
+    if not first or int(first) >= len(function.parameters) or len(function.bindings) <= int(first):
+        return [], []
+    made = (function.bindings[int(number)][1] for number in others.split(",") if number)
+    if not all(value.startswith(f"{root}@{first}.") for value in made):
+        return [], []
+    return [f"+{first} {what}"], [f"-{first} {what}"]
+
+
+def _constant(node: ast.expr) -> str | None:
+    match node:
+        case ast.Constant(value=value) if value is None or isinstance(value, (bool, int, str)):
+            return repr(value)
+        case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items) if all(
+            isinstance(item, ast.Constant) and isinstance(item.value, (str, int)) for item in items
+        ):
+            return repr(tuple(item.value for item in items if isinstance(item, ast.Constant)))
+        case _:
+            return None
+
+
+def _is_loop(name: str, scope: Scope) -> bool:
+    """Whether a variable holds the running loop, or `None` where there is none: by its value, or by its name."""
+    return name in scope.loops or name in ("loop", "running_loop", "event_loop", "current_loop")
+
+
+def _is_thread(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and _last(node.func) in _THREADS
+
+
+def asks_for_loop(node: ast.expr | None) -> bool:
+    """Whether an expression gives the running loop, and raises where there is none."""
+    return isinstance(node, ast.Call) and _last(node.func) in _LOOPS
+
+
+def handles_no_loop(node: ast.Try | ast.TryStar, handler: ast.ExceptHandler) -> bool:
+    """Whether a handler runs because asking for the running loop has failed: that is all its `try` does."""
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    if handler.type is not None and not any(_last(kind) in _NO_LOOP for kind in caught if kind is not None):
+        return False
+    first = node.body[0]
+    return isinstance(first, (ast.Assign, ast.Expr, ast.Return, ast.AnnAssign)) and asks_for_loop(first.value)
+
+
+def _last(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
