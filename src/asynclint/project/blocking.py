@@ -11,7 +11,7 @@ from asynclint.findings import Hop
 from asynclint.project.answers import Sources
 from asynclint.project.callgraph import CallGraph, Edge, Node, Target
 from asynclint.project.components import components
-from asynclint.project.guards import Guards, carried, within
+from asynclint.project.guards import Guards, carried, is_proven, within
 from asynclint.project.modules import ProgramModule
 from asynclint.syntax import Call
 
@@ -29,6 +29,7 @@ class Blocked:
         sink: What blocks.
         chain: Every hop from the call to the sink; one for a direct call.
         others: From how many other places the same sink can be reached from this call.
+        is_proven: The chain does not rest on a condition that few values meet, and of whose value nothing is known.
     """
 
     function: int
@@ -36,6 +37,7 @@ class Blocked:
     sink: Sink
     chain: tuple[Hop, ...]
     others: int = 0
+    is_proven: bool = True
 
 
 Way = tuple[str, Guards]
@@ -73,7 +75,8 @@ class Blocking:
         for index, edge in sites:
             for blocked in self._blocked(module, index, edge, on_loop):
                 key = (edge.call.line, edge.call.column, edge.call.target, blocked.sink.name)
-                if key not in found or len(blocked.chain) < len(found[key].chain):
+                known = found.get(key)
+                if known is None or _rank(blocked) < _rank(known):
                     found[key] = blocked
         return list(found.values())
 
@@ -85,9 +88,11 @@ class Blocking:
         elif target not in on_loop:
             self._sources.mask |= self._masks[target]
             for way in self._ways[target]:
-                if self._carried(edge, target, way) is not None:
+                rest = self._carried(edge, target, way)
+                if rest is not None:
                     sink, hops = self._chain(target, way)
-                    yield Blocked(index, edge.call, sink, (hop, *hops), self._count(target, way[0]) - 1)
+                    others = self._count(target, way[0]) - 1
+                    yield Blocked(index, edge.call, sink, (hop, *hops), others, is_proven(rest))
 
     # -- ways --------------------------------------------------------------------------------------------------------
 
@@ -245,3 +250,8 @@ class Blocking:
     def _hop(self, module: ProgramModule, function: int, call: Call) -> Hop:
         name = module.facts.functions[function].qualname
         return Hop(module.shown, call.line, call.column + 1, name, module.line(call.line).strip())
+
+
+def _rank(blocked: Blocked) -> tuple[bool, int]:
+    """What is proven goes before what is likely, a short chain before a long one."""
+    return not blocked.is_proven, len(blocked.chain)

@@ -10,7 +10,10 @@ from typing import Any
 from asynclint.syntax import Call, Function
 
 Guards = tuple[str, ...]
-"""Conditions on the parameters of one function, in the form of `syntax/conditions.py`."""
+"""Conditions on the parameters of one function, in the form of `syntax/conditions.py`; `UNPROVEN` among them."""
+UNPROVEN = "?"
+"""Stands for conditions that few values meet, on something of which nothing is known."""
+_SELECTIVE = ("==", "in", "startswith", "endswith")
 
 
 def carried(call: Call, callee: Function, guards: Guards) -> list[str] | None:
@@ -21,6 +24,9 @@ def carried(call: Call, callee: Function, guards: Guards) -> list[str] | None:
     """
     conditions = []
     for guard in guards:
+        if guard == UNPROVEN:
+            conditions.append(guard)
+            continue
         name, _, what = guard.partition(" ")
         argument = _argument(call, callee, int(name[1:]))
         if argument.startswith("= "):
@@ -30,15 +36,31 @@ def carried(call: Call, callee: Function, guards: Guards) -> list[str] | None:
             return None
         else:
             number = argument.partition("@")[2]
-            if number.isdecimal():
-                conditions.append(f"{name[0]}{number} {what}")
-    return conditions
+            conditions.append(f"{name[0]}{number} {what}" if number.isdecimal() else _unknown(guard))
+    return [condition for condition in conditions if condition]
 
 
 def within(conditions: Iterable[str], caller: Function) -> Guards:
-    """The conditions that rest on parameters of the caller, and not on other variables."""
+    """The conditions as far as they rest on parameters of the caller; on other variables they are not known to hold."""
     count = len(caller.parameters)
-    return tuple(dict.fromkeys(c for c in conditions if int(c.partition(" ")[0][1:]) < count))
+    kept = (c if c == UNPROVEN or int(c.partition(" ")[0][1:]) < count else _unknown(c) for c in conditions)
+    return tuple(dict.fromkeys(c for c in kept if c))
+
+
+def is_proven(conditions: Iterable[str]) -> bool:
+    """Whether what is left of a way's conditions at its beginning, in async code, is met by more than a few values."""
+    return all(_unknown(condition) != UNPROVEN for condition in conditions)
+
+
+def _unknown(condition: str) -> str:
+    """What becomes of a condition on a value of which nothing is known.
+
+    A flag may be set as well as not; that a name is just the one that is asked for is less likely.
+    """
+    if condition == UNPROVEN:
+        return condition
+    sign, operator = condition[0], condition.split(" ")[1]
+    return UNPROVEN if sign == "+" and operator in _SELECTIVE else ""
 
 
 def _argument(call: Call, callee: Function, index: int) -> str:

@@ -127,6 +127,7 @@ def _finding(rule: Rule, module: ProgramModule, blocked: Blocked, message: str, 
         chain=blocked.chain,
         fix=fix,
         others=blocked.others,
+        preview=not blocked.is_proven,
     )
 
 
