@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from asynclint.project.guards import Guards, carried, is_proven, within
 from asynclint.project.modules import ProgramModule
 from asynclint.syntax import Call
 
+_CONDITION = "threading.Condition.wait"
+_LOCK = re.compile(r"acquire|lock", re.I)
 _NOWHERE = Call("", 0, 0, 0, 0, "other", [], {})
 """The call by which a choice leads to its alternatives: none that anybody wrote."""
 
@@ -38,6 +41,13 @@ class Blocked:
     chain: tuple[Hop, ...]
     others: int = 0
     is_proven: bool = True
+
+    @property
+    def category(self) -> str:
+        """The sink's category, but for locks made of a condition variable: to wait in one is to take a lock."""
+        if self.sink.name == _CONDITION and any(_LOCK.search(hop.function) for hop in self.chain[1:]):
+            return "lock"
+        return self.sink.category
 
 
 Way = tuple[str, Guards]

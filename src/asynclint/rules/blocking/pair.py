@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from asynclint.catalog import Sink
 from asynclint.findings import Action, Finding, Fix, Safety, Severity
 from asynclint.project import Blocked, Program, ProgramModule
+from asynclint.rules.blocking.wording import fix_notes, help_for, shown
 from asynclint.rules.libraries import library_of
 from asynclint.rules.rule import Default, Rule
 
@@ -61,7 +61,7 @@ def blocking_rules(
         check=partial(_direct, category, does, replacement),
         default=default,
         fix=fix,
-        fix_notes=_fix_notes(fix, replacement, fix_caveat),
+        fix_notes=fix_notes(fix, replacement, fix_caveat),
         references=references,
     )
     transitive = Rule(
@@ -78,40 +78,21 @@ def blocking_rules(
     return direct, transitive
 
 
-def _fix_notes(fix: Safety, replacement: str, caveat: str) -> str:
-    if fix is Safety.NONE:
-        return ""
-    if replacement:
-        notes = f"The call is replaced by the `{replacement}` of the library that the file uses, and awaited."
-    else:
-        notes = (
-            "The call is moved to a worker thread by the library that the file uses: `asyncio.to_thread`, "
-            "`anyio.to_thread.run_sync` or `trio.to_thread.run_sync`."
-        )
-    return f"{notes} {caveat.strip()}".rstrip()
-
-
 def _direct(
     category: str, does: str, replacement: str, rule: Rule, module: ProgramModule, program: Program
 ) -> Iterator[Finding]:
     for blocked in program.blocked(module):
-        if blocked.sink.category == category and len(blocked.chain) == 1:
+        if blocked.category == category and len(blocked.chain) == 1:
             fix = _fix(module, blocked, replacement, rule.fix)
-            yield _finding(rule, module, blocked, f"{_shown(blocked.sink)} {does}", fix)
+            yield _finding(rule, module, blocked, f"{shown(blocked.sink)} {does}", fix)
 
 
 def _transitive(category: str, does: str, rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for blocked in program.blocked(module):
-        if blocked.sink.category == category and len(blocked.chain) > 1:
+        if blocked.category == category and len(blocked.chain) > 1:
             first, *rest = (f"`{hop.function}`" for hop in blocked.chain[1:])
             through = f" (through {', '.join(rest)})" if rest else ""
-            yield _finding(rule, module, blocked, f"{first}{through} {does} with {_shown(blocked.sink)}", None)
-
-
-def _shown(sink: Sink) -> str:
-    """The sink as code writes it: what a `with` statement calls has no call to be seen."""
-    owner, _, member = sink.public_name.rpartition(".")
-    return f"`with {owner}`" if member == "__enter__" else f"`{sink.public_name}`"
+            yield _finding(rule, module, blocked, f"{first}{through} {does} with {shown(blocked.sink)}", None)
 
 
 def _finding(rule: Rule, module: ProgramModule, blocked: Blocked, message: str, fix: Fix | None) -> Finding:
@@ -121,7 +102,7 @@ def _finding(rule: Rule, module: ProgramModule, blocked: Blocked, message: str, 
         blocked.function,
         blocked.call,
         message,
-        _help(sink),
+        help_for(sink),
         severity=Severity(sink.severity),
         sink=sink.public_name,
         chain=blocked.chain,
@@ -129,16 +110,6 @@ def _finding(rule: Rule, module: ProgramModule, blocked: Blocked, message: str, 
         others=blocked.others,
         preview=not blocked.is_proven,
     )
-
-
-def _help(sink: Sink) -> str:
-    """The cure, and when the call needs one: `for files beyond 1 MB`, `the buffer is full`, `it learns from data`."""
-    if not sink.when:
-        return sink.help
-    if sink.when.startswith("it "):
-        return f"{sink.help}; {sink.when}"
-    matters = "it takes long" if sink.category == "cpu" else "it matters"
-    return f"{sink.help}; {matters} {'when ' if sink.when.startswith('the ') else ''}{sink.when}"
 
 
 def _fix(module: ProgramModule, blocked: Blocked, replacement: str, safety: Safety) -> Fix | None:
