@@ -89,11 +89,15 @@ def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--config", type=click.Path(path_type=Path), help="Settings, instead of the nearest pyproject.toml."
         ),
-        click.option("--severity", type=click.Choice(list(Severity)), help="Report nothing less grave."),
+        click.option(
+            "--severity",
+            type=click.Choice([severity.value for severity in Severity]),
+            help="Report nothing less grave.",
+        ),
         click.option(
             "--exclude-context",
             multiple=True,
-            type=click.Choice(list(filter(None, Context))),
+            type=click.Choice([context.value for context in Context if context]),
             help="Report nothing in tests, scripts or start-up code.",
         ),
         click.option("--no-cache", is_flag=True, help="Neither read nor write the cache."),

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from asynclint.checking import Checker
 from asynclint.findings import Finding
 from asynclint.project import roots_of
+from asynclint.project.cache import DIRECTORY, Cache
 from asynclint.rules import all_rules
 from asynclint.settings import SettingsError, load_settings
 
@@ -25,6 +26,7 @@ class Plugin:
 
     name = "asynclint"
     preview: ClassVar[bool] = False
+    cached: ClassVar[bool] = True
     asked: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, tree: ast.Module, filename: str, lines: list[str]) -> None:
@@ -42,11 +44,18 @@ class Plugin:
             parse_from_config=True,
             help="Report asynclint's rules in preview, and what is likely but not proven.",
         )
+        manager.add_option(
+            "--asynclint-no-cache",
+            action="store_true",
+            parse_from_config=True,
+            help=f"Neither read nor write {DIRECTORY}, where facts about modules are kept between runs.",
+        )
 
     @classmethod
     def parse_options(cls, options: Namespace) -> None:
         """Take the options: rules that are off by default come on when flake8 is told their very code."""
         cls.preview = options.asynclint_preview
+        cls.cached = not options.asynclint_no_cache
         codes = {rule.code for rule in all_rules()}
         chosen = [*(options.select or ()), *(options.extend_select or ())]
         cls.asked = tuple(sorted(codes.intersection(chosen)))
@@ -59,26 +68,28 @@ class Plugin:
             return
         roots = tuple(map(str, roots_of([self._path])))
         try:
-            checker = _checker(roots, self.preview, self.asked)
+            checker = _checker(roots, self.preview, self.cached, self.asked)
         except SettingsError as error:
             yield 1, 0, f"ASY000 {error}", type(self)
             return
         for finding in checker.check_text(self._path, source, self._tree, noqa=False):
             yield finding.line, finding.column - 1, _text(finding), type(self)
+        checker.program.save()
 
 
 @cache
-def _checker(roots: tuple[str, ...], preview: bool, asked: tuple[str, ...]) -> Checker:
+def _checker(roots: tuple[str, ...], preview: bool, cached: bool, asked: tuple[str, ...]) -> Checker:
     """One program for all files of the same roots that this process checks."""
     settings = load_settings(Path(roots[0])).with_options(preview=preview)
     chosen = settings.rules()
     if asked:
         chosen = tuple(rule for rule in all_rules() if rule in chosen or rule.code in asked)
-    checker = Checker(settings, roots)
+    checker = Checker(settings, roots, cache=Cache(Path(DIRECTORY)) if cached else None)
     checker.rules = chosen
     return checker
 
 
 def _text(finding: Finding) -> str:
     sites = [f"{Path(hop.path).name}:{hop.line}" for hop in finding.chain[1:]]
-    return f"{finding.code} {finding.message}" + (f" [{' -> '.join(sites)}]" if sites else "")
+    chain = f" [{' -> '.join(sites)}]" if sites else ""
+    return f"{finding.code} {finding.message}{chain}"

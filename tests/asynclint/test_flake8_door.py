@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from support.command import BLOCKING, asynclint
 
 HELPER = "import time\n\n\ndef pause():\n    time.sleep(1)\n"
+SELECT = "--select=ASY0,ASY1,ASY2,ASY3,ASY4,ASY5,ASY6,ASY7,ASY8,ASY9"
 CALLER = "from pkg.tools import pause\n\n\nasync def main():\n    pause()\n"
 
 
@@ -16,6 +20,14 @@ def flake8(*arguments: str, cwd: Path, stdin: str | None = None) -> subprocess.C
     """Run flake8 with warnings of the plugin's own code as errors."""
     command = [sys.executable, "-P", "-m", "flake8", "--isolated", *arguments]
     return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, check=False)
+
+
+def directory_of(package: str) -> Path:
+    """Where an installed package lies."""
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
 
 
 def project(root: Path) -> Path:
@@ -92,3 +104,27 @@ def test_a_file_that_does_not_parse_is_flake8s_to_report(tmp_path: Path) -> None
     assert "./bad.py:1:" in result.stdout
     assert "E999" in result.stdout
     assert "./good.py:5:5: ASY101" in result.stdout
+
+
+def test_a_real_package_gets_the_same_findings_from_both_doors(tmp_path: Path) -> None:
+    shutil.copytree(directory_of("anyio"), tmp_path / "anyio")
+    # Not the whole package: flake8-async, which is installed beside it for other tests, takes a minute for that.
+    files = [f"anyio/{name}.py" for name in ("from_thread", "_backends/_asyncio", "_core/_fileio", "streams/tls")]
+    found = json.loads(asynclint("check", "--severity", "info", "--format", "json", *files, cwd=tmp_path).stdout)
+    (tmp_path / "pyproject.toml").write_text("[tool.asynclint]\nseverity = 'info'\n")
+    seen = flake8(SELECT, "-j2", *files, cwd=tmp_path).stdout.splitlines()
+    expected = {(f"{f['path']}:{f['line']}:{f['column']}:", f["code"]) for f in found}
+    assert len(expected) >= 3
+    assert {tuple(line.split(" ")[:2]) for line in seen} == expected
+
+
+def test_rules_can_be_ignored_by_file_and_in_flake8s_configuration(tmp_path: Path) -> None:
+    project(tmp_path)
+    configuration = (
+        "[flake8]\nselect = ASY1,ASY2\nper-file-ignores =\n    direct.py: ASY101\nasynclint-no-cache = true\n"
+    )
+    (tmp_path / "setup.cfg").write_text(configuration)
+    command = [sys.executable, "-P", "-m", "flake8", "."]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert [line.split()[1] for line in result.stdout.splitlines()] == ["ASY201"]
+    assert not (tmp_path / ".asynclint_cache").exists()

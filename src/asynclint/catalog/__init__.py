@@ -16,6 +16,7 @@ The tables of the last two:
     blocks = ["read_text"]              # members that block the thread that calls them; `*`: all public ones but `safe`
     lazy = ["glob"]                     # of these: those that return an iterator, and block while it is consumed
     unless = { wait = "timeout=0" }     # not when called so; a list for several; `0=False` by position
+    after = ["done"]                    # not once the function has called one of these on the same object
     follows = true                      # not reported where the object itself comes from a sink: `open(…).read()`
     help = "…"                          # the cure, where the category's does not fit
     severity = "info"                   # where the category's does not fit
@@ -45,7 +46,7 @@ from typing import Any
 _ROLES = ("safe", "offloads", "spawns", "pure", "reads")
 _MAPS = ("returns", "items", "callbacks", "runs")
 _KEYS = {
-    *("name", "also", "bases", "category", "blocks", "lazy", "unless", "follows", "help", "severity", "when"),
+    *("name", "also", "bases", "category", "blocks", "lazy", "unless", "after", "follows", "help", "severity", "when"),
     *("virtual", *_MAPS, *_ROLES),
 }
 
@@ -79,6 +80,7 @@ class Sink:
         when: What must hold for the call to take long, or `""`.
         lazy: Calling it only makes an iterator; it blocks while that is consumed.
         unless: `keyword=value` or `position=value`: a call with any of these arguments does not block.
+        after: Where the function has called one of these members on the same object, the call does not block any more.
         follows: Where the object was made by a sink of this category, that sink alone is reported.
     """
 
@@ -90,6 +92,7 @@ class Sink:
     when: str = ""
     lazy: bool = False
     unless: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     follows: bool = False
 
     @property
@@ -188,6 +191,7 @@ class Catalog:
             when=api.get("when", ""),
             lazy=member in api.get("lazy", ()),
             unless=(unless,) if isinstance(unless, str) else tuple(unless),
+            after=tuple(api.get("after", ())),
             follows=api.get("follows", False),
         )
 

@@ -21,7 +21,7 @@ from asynclint.project.values import (
     Instance,
     Value,
 )
-from asynclint.syntax import Call, Function, plain
+from asynclint.syntax import NONBLOCKING, Call, Function, plain
 
 Node = tuple[str, int]
 """A function of the program: its module's path and its index there; or a `Choice`: `""` and its number."""
@@ -216,6 +216,10 @@ class CallGraph:
             return False
         if any(_is_given(call, argument) for argument in sink.unless):
             return False
+        if NONBLOCKING in call.guards and sink.category == "network":
+            return False
+        if sink.after and _has_asked(module.facts.functions[index], call, sink.after):
+            return False
         return not (sink.follows and self._made_here(module, index, call.target.rpartition(".")[0], sink, set()))
 
     def _made_here(self, module: ProgramModule, index: int, receiver: str, sink: Sink, seen: set[str]) -> bool:
@@ -259,6 +263,13 @@ class CallGraph:
             return True
         results = [v for path in function.returns for v in self._resolver.binding(module, value.index, path)]
         return any(isinstance(result, Coroutine) for result in results)
+
+
+def _has_asked(function: Function, call: Call, members: tuple[str, ...]) -> bool:
+    """Whether a function has called one of the members, before this call, on the same object."""
+    receiver = call.target.rpartition(".")[0]
+    asked = {f"{receiver}.{member}" for member in members}
+    return any(other.target in asked and other.line < call.line for other in function.calls)
 
 
 def _is_given(call: Call, argument: str) -> bool:

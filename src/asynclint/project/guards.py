@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from asynclint.syntax import Call, Function
+from asynclint.syntax import NONBLOCKING, Call, Function
 
 Guards = tuple[str, ...]
 """Conditions on the parameters of one function, in the form of `syntax/conditions.py`; `UNPROVEN` among them."""
@@ -43,6 +43,7 @@ def carried(call: Call, callee: Function, guards: Guards) -> list[str] | None:
 def within(conditions: Iterable[str], caller: Function) -> Guards:
     """The conditions as far as they rest on parameters of the caller; on other variables they are not known to hold."""
     count = len(caller.parameters)
+    conditions = (c for c in conditions if c != NONBLOCKING)
     kept = (c if c == UNPROVEN or int(c.partition(" ")[0][1:]) < count else _unknown(c) for c in conditions)
     return tuple(dict.fromkeys(c for c in kept if c))
 

@@ -68,6 +68,10 @@ class Members:
             case ModuleValue(location):
                 values: Values = self._answers.get((location, name), (), self._member, location, name)
                 return values
+            case ClassValue() if name == "__getitem__":
+                return (Giver((value,)),)  # `Box[int]` is `Box`
+            case External(dotted) if name == "__getitem__" and dotted.rpartition(".")[2][:1].isupper():
+                return (Giver((value,)),)
             case ClassValue() | Instance():
                 return distinct([result for found in self.looked_up(value, name) for result in self._read(*found)])
             case External(dotted):

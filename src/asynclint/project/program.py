@@ -182,6 +182,11 @@ class Program:
         """The files of the program that a module imports."""
         return [path for name in module.facts.imports for path in self._map.files_of(module.path, name)]
 
+    def save(self) -> None:
+        """Write to the cache what has been learned so far."""
+        if self._cache is not None:
+            self._cache.flush()
+
     def forget_cache(self) -> None:
         """Neither read nor write the cache any more."""
         self._cache = None

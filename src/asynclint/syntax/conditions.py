@@ -6,6 +6,7 @@ A condition is a string, so that it can be kept with the calls it guards:
     -1 none                 the second parameter is not `None`
     +0 == 'fast'            it equals the constant; `in ('a', 'b')`, `startswith 'x'`, `endswith 'x'` in the same way
     off                     no event loop runs on this thread
+    nonblocking             the socket is not a blocking one: it is expected to raise `BlockingIOError`
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 from asynclint.syntax.scope import Scope
 
 OFF_LOOP = "off"
+NONBLOCKING = "nonblocking"
 _LOOPS = frozenset(("get_running_loop", "get_event_loop", "_get_running_loop", "current_task", "current_async_library"))
 _THREADS = frozenset(("get_ident", "current_thread", "main_thread", "get_native_id"))
 _NO_LOOP = frozenset(("RuntimeError", "Exception", "BaseException", "AsyncLibraryNotFoundError", "NoEventLoopError"))
@@ -24,6 +26,7 @@ _ON_LOOP = re.compile(
 )
 _MAY_BLOCK = re.compile(r"^_?(can|may)_block")
 """Names of functions that take nothing and tell whether a loop is running on this thread, or that none is."""
+_NONBLOCKING_ERRORS = ("BlockingIOError", "SSLWantReadError", "SSLWantWriteError")
 _AFFIXES = ("startswith", "endswith")
 
 Conditions = tuple[list[str], list[str]]
@@ -140,6 +143,15 @@ def handles_no_loop(node: ast.Try | ast.TryStar, handler: ast.ExceptHandler) -> 
         return False
     first = node.body[0]
     return isinstance(first, (ast.Assign, ast.Expr, ast.Return, ast.AnnAssign)) and asks_for_loop(first.value)
+
+
+def expects_nonblocking(node: ast.Try | ast.TryStar) -> bool:
+    """Whether a `try` is ready for what only sockets in non-blocking mode raise."""
+    for handler in node.handlers:
+        caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        if any(kind is not None and _last(kind) in _NONBLOCKING_ERRORS for kind in caught):
+            return True
+    return False
 
 
 def _last(node: ast.expr) -> str:

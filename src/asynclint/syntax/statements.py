@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from asynclint.syntax.annotations import annotation
-from asynclint.syntax.conditions import OFF_LOOP, asks_for_loop, conditions, handles_no_loop
+from asynclint.syntax.conditions import (
+    NONBLOCKING,
+    OFF_LOOP,
+    asks_for_loop,
+    conditions,
+    expects_nonblocking,
+    handles_no_loop,
+)
 from asynclint.syntax.expressions import ExpressionWalker
 from asynclint.syntax.facts import Statement
 from asynclint.syntax.scope import Entry, Env, join
@@ -301,7 +308,8 @@ class StatementWalker(ExpressionWalker):
         scope = self.scope
         before, alive = scope.env, scope.alive
         scope.env = dict(before)
-        comes_out = self._body("body", node.body)
+        with self.given([NONBLOCKING] if expects_nonblocking(node) else []):
+            comes_out = self._body("body", node.body)
         after_body = scope.env
         scope.alive = alive
         if node.orelse and comes_out:

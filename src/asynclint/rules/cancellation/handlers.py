@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from asynclint.project import Program, ProgramModule
-from asynclint.project.values import External
+from asynclint.project.values import External, FunctionValue, Value
 from asynclint.rules.outline import calls_in, statements_in
 from asynclint.syntax import Function, Statement
 
@@ -63,9 +63,15 @@ def passes_on(module: ProgramModule, program: Program, index: int, handler: Stat
             return True
         if bound and name in _KEEPS and any(argument.partition("@")[0] == bound for argument in call.arguments):
             return True
-        if any(isinstance(v, External) and v.name in _NEVER_RETURNS for v in program.targets(module, index, call)):
+        if any(_never_returns(program, value) for value in program.targets(module, index, call)):
             return True
     return False
+
+
+def _never_returns(program: Program, value: Value) -> bool:
+    if isinstance(value, FunctionValue):
+        return program.function(value).annotation.rpartition(".")[2] in ("NoReturn", "Never")
+    return isinstance(value, External) and value.name in _NEVER_RETURNS
 
 
 def awaits_cancelled(module: ProgramModule, program: Program, index: int, body: list[Statement]) -> bool:
