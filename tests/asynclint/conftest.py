@@ -18,6 +18,7 @@ from asynclint.findings import Action, Finding, Fix, Safety, Severity
 from asynclint.fixes import FixResult, fix_source
 from asynclint.project import Program
 from asynclint.rules import Default, Rule, all_rules, check, unsilenced
+from asynclint.settings import Settings
 
 CASES = Path(__file__).parent / "cases"
 
@@ -191,7 +192,8 @@ def check_sources(sources: dict[str, str], rules: Iterable[Rule], *, preview: bo
         found = {}
         for name in sources:
             module = program.load(Path(root, name))
-            found[name] = unsilenced(module, check(module, program, rules, preview=preview))
+            grave = [f for f in check(module, program, rules, preview=preview) if Settings().wants(f)]
+            found[name] = unsilenced(module, grave)
         return found
 
 

@@ -209,3 +209,27 @@ def test_nothing_of_the_checked_tree_is_imported(tmp_path: Path) -> None:
             assert "app.py" in result.stdout
             assert "Traceback" not in result.stderr
     assert not marks.exists(), marks.read_text()
+
+
+def test_less_grave_findings_and_tests_can_be_left_out(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import time\n\n\nasync def main(path):\n    open(path)\n    time.sleep(1)\n")
+    (tmp_path / "test_app.py").write_text((tmp_path / "app.py").read_text())
+
+    def codes(*options: str) -> list[str]:
+        return [
+            finding["code"]
+            for finding in json.loads(asynclint("check", "--format", "json", *options, cwd=tmp_path).stdout)
+        ]
+
+    assert codes() == ["ASY103", "ASY101", "ASY101"]  # opening a file in a test is graded `info`
+    assert codes("--severity", "error") == ["ASY101"]
+    assert codes("--severity", "info") == ["ASY103", "ASY101"] * 2
+    assert codes("--severity", "info", "--exclude-context", "test") == ["ASY103", "ASY101"]
+
+
+def test_statistics_say_what_was_understood(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(BLOCKING)
+    result = asynclint("check", "--statistics", cwd=tmp_path)
+    assert "files: 1, functions: 2, of them async: 1" in result.stderr
+    assert "calls: 1, resolved: 1 (100 %)" in result.stderr
+    assert "peak memory" in result.stderr
