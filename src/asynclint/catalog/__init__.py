@@ -127,6 +127,7 @@ class Catalog:
     """Names that the user's settings speak of, which may be functions of the program."""
     _off: set[str] = field(default_factory=set)
     _covered: set[str] = field(default_factory=set)
+    _entries: set[str] = field(default_factory=set)
     _found: dict[str, str] = field(default_factory=dict)
 
     def add(self, document: dict[str, Any], source: str) -> None:
@@ -176,12 +177,17 @@ class Catalog:
             for member in () if category.name in self._off else blocks:
                 self._add_sink(api, category, f"{owner}.{member}", member)
         for kind in _MAPS:
-            self.maps[kind].update({f"{owner}.{member}": value for member, value in api.get(kind, {}).items()})
+            entries = {f"{owner}.{member}": value for member, value in api.get(kind, {}).items()}
+            self.maps[kind].update(entries)
+            self._entries.update(entries)
         for role in _ROLES:
-            self.members[role].update(f"{owner}.{member}" for member in api.get(role, ()))
+            names = [f"{owner}.{member}" for member in api.get(role, ())]
+            self.members[role].update(names)
+            self._entries.update(names)
 
     def _add_sink(self, api: dict[str, Any], category: Category, name: str, member: str) -> None:
         unless = api.get("unless", {}).get(member, ())
+        self._entries.add(name)
         self.sinks[name] = Sink(
             name,
             category.name,
@@ -251,11 +257,7 @@ class Catalog:
 
     def knows(self, name: str) -> bool:
         """Whether there is an entry of exactly this canonical name."""
-        return (
-            name in self.sinks
-            or any(name in entries for entries in self.maps.values())
-            or any(name in members for members in self.members.values())
-        )
+        return name in self._entries
 
     def sink(self, name: str) -> Sink | None:
         """The sink of this name, if it is one."""

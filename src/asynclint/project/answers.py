@@ -76,18 +76,19 @@ class Answers:
             value = answer(*arguments)
         except BaseException:
             del self._known[key]
-            raise
-        finally:
             self._depth = depth
+            raise
+        self._depth = depth
         mask, lowest = sources.mask, self._lowest
         if lowest >= depth:
             lowest = _COMPLETE
-            for provisional in self._provisional[start:]:
-                del self._known[provisional]
-            del self._provisional[start:]
+            if len(self._provisional) > start:
+                for provisional in self._provisional[start:]:
+                    del self._known[provisional]
+                del self._provisional[start:]
         else:
             self._provisional.append(key)
         self._known[key] = (value, mask, lowest)
         sources.mask = outer_mask | mask
-        self._lowest = min(outer_lowest, lowest)
+        self._lowest = min(lowest, outer_lowest)
         return value

@@ -120,7 +120,7 @@ class CallGraph:
         for call in function.calls:
             values = self._resolver.resolve(module, index, call.target)
             yield from self._joined(call, [list(self._runs(module, index, call, value)) for value in values])
-            if call.arguments or call.keywords:
+            if values and _hands_over(call):
                 for value in values:
                     for argument in self._handover.run_here(call, value):
                         handed = self._resolver.binding(module, index, argument)
@@ -263,6 +263,13 @@ class CallGraph:
             return True
         results = [v for path in function.returns for v in self._resolver.binding(module, value.index, path)]
         return any(isinstance(result, Coroutine) for result in results)
+
+
+def _hands_over(call: Call) -> bool:
+    """Whether an argument may be a function: no constant, nor what a call gives."""
+    return any(argument and argument[0] != "=" and argument[-1] != ")" for argument in call.arguments) or any(
+        argument and argument[0] != "=" and argument[-1] != ")" for argument in call.keywords.values()
+    )
 
 
 def _has_asked(function: Function, call: Call, members: tuple[str, ...]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from asynclint.catalog import Catalog
 from asynclint.project.answers import Answers
@@ -257,6 +257,6 @@ def _of_collection(value: Collection, name: str) -> Values:
             return ()
 
 
-def distinct(values: Iterable[Value]) -> Values:
+def distinct(values: list[Value]) -> Values:
     """The values, each once."""
-    return tuple(dict.fromkeys(values))
+    return tuple(values) if len(values) < 2 else tuple(dict.fromkeys(values))

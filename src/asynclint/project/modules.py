@@ -97,11 +97,12 @@ class ModuleMap:
         self._follows = follows or (lambda _: False)
         self._listings: dict[str, dict[str, bool]] = {}
         self._absolute: dict[str, str] = {}
+        self._within: dict[tuple[str, str], tuple[str, int]] = {}
+        self._root_bits = sum({self._sources.bit(root) for root in self.roots})
 
     def absolute(self, name: str) -> str:
         """The location of a top-level module or package, or `""`."""
-        for root in self.roots:
-            self._sources.mask |= self._sources.bit(root)
+        self._sources.mask |= self._root_bits
         found = self._absolute.get(name)
         if found is None:
             # The interpreter never looks for its built-in modules on the path.
@@ -121,6 +122,16 @@ class ModuleMap:
 
     def within(self, location: str, name: str) -> str:
         """The submodule `name` of the package at `location` (its `__init__.py` or its directory), or `""`."""
+        known = self._within.get((location, name))
+        if known is None:
+            outer, self._sources.mask = self._sources.mask, 0
+            found = self._look_within(location, name)
+            known = self._within[location, name] = found, self._sources.mask
+            self._sources.mask |= outer
+        self._sources.mask |= known[1]
+        return known[0]
+
+    def _look_within(self, location: str, name: str) -> str:
         if location.endswith(".py"):
             directory, _, base = location.rpartition(os.sep)
             if base != "__init__.py":

@@ -42,6 +42,11 @@ class Resolver(Members):
         """What `path`, read in function number `function` of `module`, may stand for."""
         if not path:
             return ()
+        if path[-1] != ")" and "." not in path:
+            return self._root(module, function, path)
+        return self._remembered(module, function, path)
+
+    def _remembered(self, module: ProgramModule, function: int, path: str) -> Values:
         values: Values = self._answers.get((module.path, function, path), (), self._follow, module, function, path)
         return values
 
@@ -61,9 +66,9 @@ class Resolver(Members):
 
     def _root(self, module: ProgramModule, function: int, root: str) -> Values:
         name, _, ids = root.partition("@")
-        if ids:
-            return self._bindings(module, function, map(int, ids.split(",")))
-        return self.name(module, function, name)
+        if not ids:
+            return self.name(module, function, name)
+        return self._bindings(module, function, map(int, ids.split(",")) if "," in ids else (int(ids),))
 
     def name(self, module: ProgramModule, function: int, name: str) -> Values:
         """What a bare name stands for, looked up in the enclosing scopes."""
@@ -89,6 +94,10 @@ class Resolver(Members):
 
     def exported(self, module: ProgramModule, name: str) -> Values:
         """What a module binds to a name."""
+        values: Values = self._answers.get((module.path, -1, name), (), self._exported, module, name)
+        return values
+
+    def _exported(self, module: ProgramModule, name: str) -> Values:
         ids = module.facts.exports.get(name)
         if ids is not None:
             return self._bindings(module, 0, ids)
@@ -113,7 +122,8 @@ class Resolver(Members):
         """What a binding value stands for."""
         kind, _, rest = value.partition(" ")
         if not rest:
-            return () if value == "None" else self.resolve(module, function, value)
+            # Names that are bound to each other would lead round for ever if not for the memory.
+            return () if value in ("None", "") else self._remembered(module, function, value)
         match kind:
             case "def" | "lambda":
                 return (FunctionValue(module.path, int(rest)),)

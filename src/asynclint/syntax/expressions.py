@@ -120,11 +120,7 @@ class ExpressionWalker:
         name = node.id
         scope = self.scope
         scope.loads.append(name)
-        root = scope.env.get(name)
-        if root is None:
-            scope.reads.add(name)
-            return name
-        return root
+        return scope.env.get(name, name)
 
     def _attribute(self, node: ast.Attribute, use: str) -> str:
         path = self._member(node)
@@ -136,13 +132,7 @@ class ExpressionWalker:
         base = self.path(node.value)
         if not base:
             return ""
-        path = f"{base}.{node.attr}"
-        root, _, ids = base.partition("@")
-        if not ids:
-            self.scope.reads.add(path)
-        elif ids.partition(".")[0].isdecimal() and int(ids.partition(".")[0]) < len(self.scope.function.parameters):
-            self.scope.reads.add(f"{root}{path[len(root) + 1 + len(ids.partition('.')[0]) :]}")
-        return path
+        return f"{base}.{node.attr}"
 
     def touch(self, node: ast.expr, path: str) -> None:
         """Note a path that may run code although no call is written."""

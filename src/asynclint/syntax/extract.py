@@ -12,6 +12,7 @@ from typing import TypeVar
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.expressions import constant
 from asynclint.syntax.facts import Call, Class, Function, Module, Statement
+from asynclint.syntax.newer import newer_syntax
 from asynclint.syntax.scope import Scope
 from asynclint.syntax.statements import StatementWalker
 
@@ -52,7 +53,8 @@ def extract(source: bytes, tree: ast.Module | None = None) -> Module:
         if not source.isascii():
             _count_characters(module, source)
     except SyntaxError as error:
-        raise SourceError(error.msg, error.lineno or 1, max(error.offset or 1, 1)) from None
+        message = newer_syntax(error, source) or error.msg
+        raise SourceError(message, error.lineno or 1, max(error.offset or 1, 1)) from None
     except ValueError as error:  # NUL bytes, before Python 3.12; bytes that are not in the file's encoding
         raise SourceError(str(error)) from None
     except (RecursionError, MemoryError):
@@ -212,7 +214,6 @@ class Walker(StatementWalker):
         scope.used.update(scope.loads)
         bound = dict.fromkeys(name for name, _ in scope.function.bindings[len(scope.function.parameters) :])
         scope.function.unread = [name for name in bound if name not in scope.used]
-        scope.function.reads = sorted(scope.reads)
         scope.function.writes = list(dict.fromkeys(scope.function.writes))
 
     def _classdef(self, node: ast.ClassDef) -> None:

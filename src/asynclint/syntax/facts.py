@@ -107,7 +107,6 @@ class Function:
         bindings: `[name, value]`: everything a name of this function may stand for.
         unread: Names that are bound and never read, here or in a function defined here.
         writes: Access paths of attributes, items and globals written.
-        reads: Names and attribute paths read that are not its own local variables.
         touched: Access paths that may run code although no call is written (a property, an operator, an iteration),
             each with its first place: line, column, end line, end column.
         outline: Statements, for async functions only.
@@ -131,7 +130,6 @@ class Function:
     calls: list[Call] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
-    reads: list[str] = field(default_factory=list)
     touched: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
     outline: list[Statement] = field(default_factory=list)
 
@@ -251,13 +249,12 @@ def _row(node: Function | Class) -> list[Any]:
 
 
 def _function(line: str) -> Function:
-    *head, bindings, calls, unread, writes, reads, touched, outline = json.loads(line)
+    *head, bindings, calls, unread, writes, touched, outline = json.loads(line)
     body = (
         [(name, value) for name, value in bindings],
         [Call._make(call) for call in calls],
         unread,
         writes,
-        reads,
         {path: tuple(place) for path, place in touched.items()},
         _statements(outline),
     )

@@ -54,7 +54,6 @@ class Scope:
         "loops",
         "method_of",
         "owner",
-        "reads",
         "receiver",
         "records",
         "shared",
@@ -70,7 +69,6 @@ class Scope:
         self.method_of: int = function.owner
         self.receiver: str = ""
         self.loads: list[str] = []
-        self.reads: set[str] = set()
         self.shared: set[str] = set()
         self.statement: Entry | None = None
         self.used: set[str] = set()
