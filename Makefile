@@ -15,7 +15,7 @@ ASSERT_INSTALLED := import asynckit, asynclint; \
 	[m.__file__ for m in (asynckit, asynclint) if "site-packages" not in m.__file__] and exit("imported from the sources")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench docs lint wheel-test smoke clean
+.PHONY: help demo test bench docs lint wheel-test smoke catalog clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -73,6 +73,9 @@ smoke-%: $(READY)
 	.venvs/$*/bin/python $(PIP_INSTALL) '.[all]' --group test; \
 	.venvs/$*/bin/python -I -c '$(ASSERT_INSTALLED)'; \
 	.venvs/$*/bin/pytest $(PYTEST_ARGS)
+
+catalog: $(READY) ## hold the catalogue's entries against the current releases of the libraries (fetches them)
+	@$(BIN)/python tools/verify_catalog.py
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) .venvs build dist docs/_build .demo .asynclint_cache .hypothesis

@@ -1,7 +1,7 @@
 """Draw findings at random from releases of real packages, to be read by people: `python tools/sample_findings.py`.
 
-docs/accuracy.md records the verdicts. The releases are fetched once, into `.sample/`. A package is drawn first, then one
-of its findings, so that a package with many findings alike does not crowd out the others.
+docs/accuracy.md records the verdicts. The releases are fetched once, into `.sample/`. A package is drawn first, then
+one of its findings, so that a package with many findings alike does not crowd out the others.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ The tables of the last two:
     spawns = ["create_task"]            # members that return a task which nothing else keeps alive
     pure = ["sleep"]                    # members without effects that another task could notice
     reads = ["get"]                     # async members that only read from outside, safe to run side by side
+    since = "3.14"                      # the first Python that has all of this table
     virtual = true                      # a name of our own, for what has none: not looked for by the verifying tool
 """
 
@@ -47,7 +48,7 @@ _ROLES = ("safe", "offloads", "spawns", "pure", "reads")
 _MAPS = ("returns", "items", "callbacks", "runs")
 _KEYS = {
     *("name", "also", "bases", "category", "blocks", "lazy", "unless", "after", "follows", "help", "severity", "when"),
-    *("virtual", *_MAPS, *_ROLES),
+    *("since", "virtual", *_MAPS, *_ROLES),
 }
 
 

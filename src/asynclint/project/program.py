@@ -21,7 +21,7 @@ from asynclint.project.effects import Effect, Effects
 from asynclint.project.modules import ModuleMap, ProgramModule, decode
 from asynclint.project.overrides import Overrides
 from asynclint.project.resolve import Resolver
-from asynclint.project.values import FunctionValue, Values
+from asynclint.project.values import ClassValue, FunctionValue, Instance, ModuleValue, Value, Values
 from asynclint.syntax import Call, Function, Module, SourceError, extract
 
 
@@ -228,6 +228,19 @@ class Program:
         if module is None:
             raise AssertionError("a function value comes from a module that was loaded")
         return module.facts.functions[value.index]
+
+    def has(self, value: Value, name: str) -> bool:
+        """Whether a class or module of the program has an attribute, though nothing may be known of its value."""
+        match value:
+            case ClassValue() | Instance():
+                order = self._resolver.resolution_order(value if isinstance(value, ClassValue) else value.cls)
+                facts = (self._resolver.class_facts(cls)[1] for cls in order if isinstance(cls, ClassValue))
+                return any(name in fact.attributes for fact in facts)
+            case ModuleValue(location):
+                module = self._try_load(location)
+                return module is not None and name in module.facts.exports
+            case _:
+                return False
 
     def targets(self, module: ProgramModule, function: int, call: Call) -> Values:
         """What a call site calls."""

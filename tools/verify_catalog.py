@@ -1,0 +1,303 @@
+"""Hold the catalogue against the current releases of the libraries it tells of: `make catalog`.
+
+Each distribution is fetched once into `.catalog/` (`--refresh` fetches anew), without its dependencies. A name is
+looked up by importing it, in a process of its own; where that fails, for want of a dependency or a server, in the
+source, by asynclint's own linking; and where that fails as well, by importing it with all dependencies. The standard
+library is looked up in every interpreter that can be found, since names come and go with versions; tables that say
+`since` a version that is not there are left out. What is not found is printed, and is the exit code.
+
+    python tools/verify_catalog.py --only redis,os      these files alone
+    python tools/verify_catalog.py --write              note the release that each file was held against
+    python tools/verify_catalog.py --suggest redis.Redis    public members that no entry names yet
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from asynclint.catalog import Catalog
+from asynclint.project import Program
+from interpreters import working
+
+ROOT = Path(__file__).parents[1]
+CATALOGUE = ROOT / "src" / "asynclint" / "catalog"
+STORE = ROOT / ".catalog"
+LISTS = ("blocks", "lazy", "safe", "offloads", "spawns", "pure", "reads")
+PROGRAM = """
+import importlib, sys
+sys.path[:0] = sys.argv[2:]
+parts = sys.argv[1].split(".")
+for count in range(len(parts), 0, -1):
+    try:
+        thing = importlib.import_module(".".join(parts[:count]))
+    except ImportError:
+        continue
+    break
+for part in parts[count:]:
+    thing = getattr(thing, part)
+print(*(m for m in dir(thing) if not m.startswith("_") and callable(getattr(thing, m, None))))
+"""
+TABLES = ("returns", "items", "callbacks", "runs")
+VERSIONS = ("3.12", "3.13", "3.14")
+SECONDS = 120
+LOOKUP = """
+import importlib, json, sys, warnings
+warnings.simplefilter("ignore")
+sys.path[:0] = sys.argv[1:]
+real, sys.stdout = sys.stdout, sys.stderr
+
+def exists(name):
+    parts = name.split(".")
+    thing = None
+    for count in range(len(parts), 0, -1):
+        try:
+            thing = importlib.import_module(".".join(parts[:count]))
+        except BaseException:
+            continue
+        for part in parts[count:]:
+            if part in getattr(thing, "__annotations__", ()) and not hasattr(thing, part):
+                return part == parts[-1]
+            thing = getattr(thing, part)
+        return True
+    return False
+
+missing = []
+for name in json.load(sys.stdin):
+    try:
+        found = exists(name)
+    except BaseException:
+        found = False
+    if not found:
+        missing.append(name)
+json.dump(missing, real)
+"""
+
+
+present = cache(working)
+"""The interpreter of a version, looked for once."""
+
+
+@dataclass
+class Report:
+    """What became of one file of the catalogue.
+
+    Attributes:
+        sinks: How many of its entries block.
+        imported: How many names were found by importing, `read` by reading the source.
+    """
+
+    file: Path
+    release: str = ""
+    entries: int = 0
+    sinks: int = 0
+    imported: int = 0
+    read: int = 0
+    missing: list[str] = field(default_factory=list)
+    problem: str = ""
+
+    def lines(self) -> list[str]:
+        """The report as text."""
+        counts = f"{self.imported:>5} by import, {self.read:>4} by source, {len(self.missing):>3} missing"
+        head = f"{self.file.name:<28} {self.release or 'standard library':<40} {counts}"
+        return [f"{head}  {self.problem}".rstrip(), *(f"    missing: {name}" for name in self.missing)]
+
+
+def names_of(document: dict[str, Any]) -> tuple[list[str], int]:
+    """The names that a file speaks of, and how many of them block; names of our own are left out."""
+    apis = document.get("api", ())
+    virtual = {api["name"] for api in apis if api.get("virtual")}
+    apis = [api for api in apis if not api.get("virtual") and ("since" not in api or present(api["since"]))]
+    names: dict[str, None] = {}
+    sinks = 0
+    for api in apis:
+        owner = api["name"]
+        sinks += len(api.get("blocks", ()))
+        members = [member for key in LISTS for member in api.get(key, ())]
+        members += [member for key in TABLES for member in api.get(key, {})]
+        names.update(dict.fromkeys((owner, *api.get("also", ()))))
+        names.update(dict.fromkeys(f"{owner}.{member}" for member in members if member != "*"))
+    return [name for name in names if not any(name == v or name.startswith(f"{v}.") for v in virtual)], sinks
+
+
+def distributions(document: dict[str, Any]) -> list[str]:
+    """What must be installed for a file; nothing for the standard library."""
+    named = document.get("distribution", [])
+    return [named] if isinstance(named, str) else named
+
+
+def fetched(distribution: str, store: Path, *, dependencies: bool = False) -> Path:
+    """The directory that a distribution is installed in, alone or with its dependencies.
+
+    Raises:
+        subprocess.SubprocessError: It cannot be installed.
+    """
+    target = store / (f"{distribution}+" if dependencies else distribution)
+    if not target.exists():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
+        command += ["--target"] if dependencies else ["--no-deps", "--target"]
+        partial = store / f"{target.name}.part"
+        shutil.rmtree(partial, ignore_errors=True)
+        options = ["--only-binary", ":all:", "--disable-pip-version-check"]
+        subprocess.run([*command, partial, *options, distribution], check=True, capture_output=True, timeout=600)
+        partial.rename(target)
+    return target
+
+
+def release_of(target: Path) -> str:
+    """`redis 8.1.0`, by the metadata of what is installed in a directory."""
+    for metadata in target.glob("*.dist-info/METADATA"):
+        text = metadata.read_text(encoding="utf-8", errors="replace")
+        name, version = (re.search(rf"^{key}: (.+)$", text, re.M) for key in ("Name", "Version"))
+        if name and version:
+            return f"{name[1]} {version[1]}"
+    return ""
+
+
+def not_importable(names: list[str], python: str, paths: Iterable[Path]) -> list[str]:
+    """Those of the names that importing does not lead to."""
+    command = [python, "-P", "-c", LOOKUP, *map(str, paths)]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        run = subprocess.run(
+            command,
+            input=json.dumps(names),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+            env=environment,
+        )
+        missing: list[str] = json.loads(run.stdout)
+    except (subprocess.TimeoutExpired, ValueError):
+        return names
+    return missing
+
+
+def not_in_source(names: list[str], paths: list[Path]) -> list[str]:
+    """Those of the names that asynclint's linking does not lead to."""
+    stubs = [stub for path in paths for stub in path.rglob("*.pyi") if not stub.with_suffix(".py").exists()]
+    for stub in stubs:
+        shutil.copyfile(stub, stub.with_suffix(".py"))
+    program = Program(paths, catalog=Catalog())
+    probe = paths[0] / "probe_of_the_catalogue.py"
+    return [name for name in names if not _is_in_source(program, probe, name)]
+
+
+def _is_in_source(program: Program, probe: Path, name: str) -> bool:
+    owner, _, member = name.rpartition(".")
+    module = program.load_source(probe, f"import {owner or name}\nimport {name.partition('.')[0]}\n".encode())
+    if program.resolve(module, 0, name):
+        return True
+    return any(program.has(value, member) for value in program.resolve(module, 0, owner)) if owner else False
+
+
+def verified(file: Path, store: Path) -> Report:
+    """Hold one file of the catalogue against what it tells of."""
+    document = tomllib.loads(file.read_text(encoding="utf-8"))
+    names, sinks = names_of(document)
+    report = Report(file, entries=len(names), sinks=sinks)
+    wanted = distributions(document)
+    if not wanted:
+        missing = names
+        for python in filter(None, (sys.executable, *map(present, VERSIONS))):
+            missing = not_importable(missing, str(python), ()) if missing else []
+        report.imported, report.missing = len(names) - len(missing), missing
+        return report
+    paths = []
+    for distribution in wanted:
+        try:
+            paths.append(fetched(distribution, store))
+        except subprocess.SubprocessError:
+            report.problem = f"cannot be installed: {distribution}"
+    if not paths:
+        return report
+    report.release = ", ".join(filter(None, map(release_of, paths)))
+    unimported = not_importable(names, sys.executable, paths)
+    missing = not_in_source(unimported, paths) if unimported else []
+    report.read = len(unimported) - len(missing)
+    if missing:
+        try:
+            complete = [fetched(distribution, store, dependencies=True) for distribution in wanted]
+            missing = not_importable(missing, sys.executable, complete)
+        except subprocess.SubprocessError:
+            report.problem = "cannot be installed with its dependencies"
+    report.missing = missing
+    report.imported = len(names) - report.read - len(missing)
+    return report
+
+
+def note(report: Report) -> None:
+    """Write the release into the file, behind its distribution."""
+    if report.release and not report.missing and not report.problem:
+        text = re.sub(r"^verified = .*\n", "", report.file.read_text(encoding="utf-8"), flags=re.M)
+        line = f'\\g<0>verified = "{report.release}"\n'
+        report.file.write_text(re.sub(r"^distribution = .*\n", line, text, count=1, flags=re.M), encoding="utf-8")
+
+
+def files(only: str) -> Iterator[Path]:
+    """The files of the catalogue, or those with the given names."""
+    wanted = {name for name in only.split(",") if name}
+    for file in sorted([*CATALOGUE.glob("apis/*.toml"), *CATALOGUE.glob("runtimes/*.toml")]):
+        if not wanted or file.stem in wanted:
+            yield file
+
+
+def suggest(name: str, store: Path) -> list[str]:
+    """Public members of a class or module that the catalogue does not name."""
+    file = CATALOGUE / "apis" / f"{name.partition('.')[0]}.toml"
+    document = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    known = set(names_of(document)[0])
+    paths = [fetched(distribution, store) for distribution in distributions(document)]
+    command = [sys.executable, "-P", "-c", PROGRAM, name, *map(str, paths)]
+    members = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS).stdout.split()
+    return [member for member in members if f"{name}.{member}" not in known]
+
+
+def main() -> int:
+    """Parse the command line and look everything up."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", default="", help="names of files, joined by commas")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--refresh", action="store_true", help="fetch the current releases anew")
+    parser.add_argument("--write", action="store_true", help="note the releases in the files")
+    parser.add_argument("--suggest", metavar="NAME", help="members of a class that no entry names")
+    arguments = parser.parse_args()
+    if arguments.refresh:
+        shutil.rmtree(STORE, ignore_errors=True)
+    STORE.mkdir(exist_ok=True)
+    if arguments.suggest:
+        print(*suggest(arguments.suggest, STORE), sep="\n")
+        return 0
+    reports = []
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        for report in pool.map(lambda file: verified(file, STORE), files(arguments.only)):
+            print(*report.lines(), sep="\n", flush=True)
+            reports.append(report)
+            if arguments.write:
+                note(report)
+    total = {key: sum(getattr(report, key) for report in reports) for key in ("entries", "sinks", "imported", "read")}
+    missing = sum(len(report.missing) for report in reports)
+    problems = sum(bool(report.problem) for report in reports)
+    print(
+        f"{total['entries']} names in {len(reports)} files, {total['sinks']} of them sinks: verified "
+        f"{total['imported']} by import and {total['read']} by source; {missing} missing, "
+        f"{problems} files in part unseen"
+    )
+    return 1 if missing or problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
