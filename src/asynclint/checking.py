@@ -16,12 +16,16 @@ from asynclint.rules import Rule, check, find, unsilenced
 from asynclint.settings import Settings
 from asynclint.syntax import SourceError
 
+_FRAMES = 6000
+
 
 class Checker:
     """A program, and the rules to hold it against."""
 
     def __init__(self, settings: Settings, paths: Iterable[str | Path], *, cache: Cache | None = None) -> None:
         """Make a checker for the files at, and below, `paths`."""
+        # Linking nests as deep as what it reads; on the interpreter's own stack, which has room for far more.
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), _FRAMES))
         self.settings: Settings = settings
         self.rules: tuple[Rule, ...] = settings.rules()
         self._roots = list(dict.fromkeys([*map(str, roots_of(paths)), *settings.roots]))

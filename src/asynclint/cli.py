@@ -23,7 +23,6 @@ from asynclint.report.running import Stopwatch, described, progress
 from asynclint.rules import all_rules, find, page
 from asynclint.running import Files, Runner
 from asynclint.settings import SettingsError, load_settings, near
-from asynclint.syntax import SourceError
 
 if TYPE_CHECKING:
     from asynclint.fixes import FixResult
@@ -180,7 +179,7 @@ class _Run:
         """A line of a file that was checked."""
         try:
             return linecache.getline(path, number)
-        except (OSError, SourceError):
+        except (OSError, SyntaxError, LookupError, ValueError):  # a coding line that names no encoding of text
             return ""
 
 

@@ -20,20 +20,20 @@ class Sources:
         names: Bit number to file or directory.
     """
 
-    __slots__ = ("_bits", "mask", "names")
+    __slots__ = ("_numbers", "mask", "names")
 
     def __init__(self) -> None:
         self.mask: int = 0
         self.names: list[str] = []
-        self._bits: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
 
     def bit(self, name: str) -> int:
         """The set that holds just this file or directory."""
-        bit = self._bits.get(name)
-        if bit is None:
-            bit = self._bits[name] = 1 << len(self.names)
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = len(self.names)
             self.names.append(name)
-        return bit
+        return 1 << number  # not kept: the bits of many files would be long numbers
 
 
 class Answers:
@@ -49,6 +49,7 @@ class Answers:
         self._known: dict[Any, tuple[Any, int, int]] = {}
         self._provisional: list[Any] = []
         self._depth = 0
+        self._masks: dict[int, int] = {}  # most answers rest on the same few sources
         self._lowest = _COMPLETE  # depth of the outermost unfinished question that was leaned on
 
     def get(self, key: Any, empty: Any, answer: Callable[..., Any], *arguments: Any) -> Any:
@@ -74,6 +75,8 @@ class Answers:
         self._depth = depth + 1
         try:
             value = answer(*arguments)
+        except RecursionError:
+            value, self._lowest = empty, 0  # too deep, as above
         except BaseException:
             del self._known[key]
             self._depth = depth
@@ -88,7 +91,7 @@ class Answers:
                 del self._provisional[start:]
         else:
             self._provisional.append(key)
-        self._known[key] = (value, mask, lowest)
+        self._known[key] = (value, self._masks.setdefault(mask, mask), lowest)
         sources.mask = outer_mask | mask
         self._lowest = min(lowest, outer_lowest)
         return value

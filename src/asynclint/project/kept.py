@@ -38,7 +38,7 @@ class KeptFindings:
         self._changed = 0
         self._stored: list[Any] = store.rows("SELECT value FROM runs WHERE key = ?", self._run)
         for (value,) in self._stored:
-            with suppress(ValueError, TypeError):
+            with suppress(ValueError, TypeError, RecursionError):
                 for name, known in json.loads(checked(value) or "[]"):
                     bit = sources.bit(name)
                     if digest(name) != known:
@@ -57,7 +57,7 @@ class KeptFindings:
             return None
         try:
             return [_finding(data) for data in json.loads(text)]
-        except (ValueError, TypeError, LookupError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             return None
 
     def put(self, path: str, mask: int, findings: list[Finding]) -> None:

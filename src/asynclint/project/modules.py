@@ -20,20 +20,24 @@ class ProgramModule:
     Attributes:
         path: The file, absolute: what the module is known by.
         facts: What the syntax pass gathered.
-        bit: Stands for it among the `Sources` of an answer.
         is_test: Its name, or that of a directory it lies in, says that it holds tests.
     """
 
-    __slots__ = ("_lines", "bit", "facts", "is_test", "path")
+    __slots__ = ("_lines", "_number", "facts", "is_test", "path")
 
     def __init__(
-        self, path: str, facts: Module, lines: list[str] | None = None, *, bit: int = 0, is_test: bool = False
+        self, path: str, facts: Module, lines: list[str] | None = None, *, bit: int = 1, is_test: bool = False
     ) -> None:
         self.path: str = path
         self.facts: Module = facts
-        self.bit: int = bit
+        self._number = bit.bit_length() - 1
         self.is_test: bool = is_test
         self._lines = lines
+
+    @property
+    def bit(self) -> int:
+        """Stands for the module among the `Sources` of an answer."""
+        return 1 << self._number
 
     @property
     def shown(self) -> str:

@@ -145,6 +145,15 @@ def handles_no_loop(node: ast.Try | ast.TryStar, handler: ast.ExceptHandler) -> 
     return isinstance(first, (ast.Assign, ast.Expr, ast.Return, ast.AnnAssign)) and asks_for_loop(first.value)
 
 
+def is_main(test: ast.expr) -> bool:
+    """`__name__ == "__main__"`."""
+    match test:
+        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]):
+            return True
+        case _:
+            return False
+
+
 def expects_nonblocking(node: ast.Try | ast.TryStar) -> bool:
     """Whether a `try` is ready for what only sockets in non-blocking mode raise."""
     for handler in node.handlers:

@@ -10,6 +10,10 @@ Env = dict[str, str]
 """Name to root: `client@3`, the name with the bindings that reach here."""
 
 
+_MOST_BINDINGS = 24
+"""Of more bindings that may reach a place, the last ones are kept: a thousand conditions are not a thousand types."""
+
+
 class Entry:
     """A statement of the outline while it is walked; the attributes are those of `Statement`."""
 
@@ -107,5 +111,5 @@ def _union(left: Env, right: Env) -> Env:
             merged[name] = root
         elif other != root:
             ids = {*other.partition("@")[2].split(","), *root.partition("@")[2].split(",")}
-            merged[name] = f"{name}@{','.join(sorted(ids, key=int))}"
+            merged[name] = f"{name}@{','.join(sorted(ids, key=int)[-_MOST_BINDINGS:])}"
     return merged

@@ -14,6 +14,7 @@ from asynclint.syntax.conditions import (
     conditions,
     expects_nonblocking,
     handles_no_loop,
+    is_main,
 )
 from asynclint.syntax.expressions import ExpressionWalker
 from asynclint.syntax.facts import Statement
@@ -219,7 +220,7 @@ class StatementWalker(ExpressionWalker):
         scope.env = dict(before)
         # Code for the type checker binds names but never runs.
         scope.records = records and test.rpartition(".")[2] != "TYPE_CHECKING"
-        if scope.index == 0 and _is_main(node.test):
+        if scope.index == 0 and is_main(node.test):
             self.module.script = (node.lineno, node.body[-1].end_lineno or node.lineno)
         true, false = conditions(node.test, scope)
         self._narrow(node.test)
@@ -369,15 +370,6 @@ class StatementWalker(ExpressionWalker):
             branches.append((scope.env, comes_out))
         scope.alive = alive
         scope.env, _ = join(branches, before)
-
-
-def _is_main(test: ast.expr) -> bool:
-    """`__name__ == "__main__"`."""
-    match test:
-        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]):
-            return True
-        case _:
-            return False
 
 
 def _part(value: str, index: int) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 
 from asynclint.findings import Action, Finding, Fix, Safety, Severity
 from asynclint.project import Blocked, Program, ProgramModule
-from asynclint.rules.blocking.wording import fix_notes, help_for, shown
+from asynclint.rules.blocking.wording import fix_notes, help_for, shown, way
 from asynclint.rules.libraries import library_of
 from asynclint.rules.rule import Default, Rule
 
@@ -90,9 +90,8 @@ def _direct(
 def _transitive(category: str, does: str, rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for blocked in program.blocked(module):
         if blocked.category == category and len(blocked.chain) > 1:
-            first, *rest = (f"`{hop.function}`" for hop in blocked.chain[1:])
-            through = f" (through {', '.join(rest)})" if rest else ""
-            yield _finding(rule, module, blocked, f"{first}{through} {does} with {shown(blocked.sink)}", None)
+            message = f"{way(blocked.chain[1:])} {does} with {shown(blocked.sink)}"
+            yield _finding(rule, module, blocked, message, None)
 
 
 def _finding(rule: Rule, module: ProgramModule, blocked: Blocked, message: str, fix: Fix | None) -> Finding:

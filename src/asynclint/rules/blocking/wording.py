@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from asynclint.catalog import Sink
-from asynclint.findings import Safety
+from asynclint.findings import Hop, Safety
+
+_MOST_NAMES = 8
 
 
 def fix_notes(fix: Safety, replacement: str, caveat: str) -> str:
@@ -18,6 +22,14 @@ def fix_notes(fix: Safety, replacement: str, caveat: str) -> str:
             "`anyio.to_thread.run_sync` or `trio.to_thread.run_sync`."
         )
     return f"{notes} {caveat.strip()}".rstrip()
+
+
+def way(hops: Sequence[Hop]) -> str:
+    """The functions that a chain goes through, in a few words."""
+    first, *rest = (f"`{hop.function}`" for hop in hops)
+    if len(rest) > _MOST_NAMES:
+        rest = [*rest[: _MOST_NAMES - 1], f"{len(rest) - _MOST_NAMES} more", rest[-1]]
+    return f"{first} (through {', '.join(rest)})" if rest else first
 
 
 def shown(sink: Sink) -> str:
