@@ -13,6 +13,7 @@ from asynclint.project.answers import Sources
 from asynclint.project.callgraph import CallGraph, Edge, Node, Target
 from asynclint.project.components import components
 from asynclint.project.guards import Guards, carried, is_proven, within
+from asynclint.project.kinds import Kinds
 from asynclint.project.modules import ProgramModule
 from asynclint.syntax import Call
 
@@ -64,8 +65,11 @@ class Blocking:
     depends on the function's parameters is kept with its conditions, and does not reach callers that rule them out.
     """
 
-    def __init__(self, graph: CallGraph, load: Callable[[str], ProgramModule | None], sources: Sources) -> None:
+    def __init__(
+        self, graph: CallGraph, load: Callable[[str], ProgramModule | None], kinds: Kinds, sources: Sources
+    ) -> None:
         self._graph = graph
+        self._kinds = kinds
         self._load = load
         self._sources = sources
         self._ways: dict[Node, dict[Way, tuple[int, Edge, Way]]] = {}
@@ -98,7 +102,7 @@ class Blocking:
         elif target not in on_loop:
             self._sources.mask |= self._masks[target]
             for way in self._ways[target]:
-                rest = self._carried(edge, target, way)
+                rest = self._carried((module.path, index), edge, target, way)
                 if rest is not None:
                     sink, hops = self._chain(target, way)
                     others = self._count(target, way[0]) - 1
@@ -118,11 +122,16 @@ class Blocking:
             self._edges[node] = edges
         return edges
 
-    def _carried(self, edge: Edge, target: Node, way: Way) -> list[str] | None:
-        """What a call makes of the conditions of a way from its target; `None`: it rules them out."""
-        if not way[1] or self._graph.choice(target) is not None:
+    def _carried(self, node: Node, edge: Edge, target: Node, way: Way) -> list[str] | None:
+        """What a call in `node` makes of the conditions of a way from its target; `None`: it rules them out."""
+        if not way[1] or self._graph.choice(target) is not None or self._graph.choice(node) is not None:
             return []
-        return carried(edge.call, self._loaded(target).facts.functions[target[1]], way[1])
+        caller = self._loaded(node)
+
+        def is_instance(argument: str, kinds: str) -> bool | None:
+            return self._kinds.holds(caller, node[1], argument, kinds)
+
+        return carried(edge.call, self._loaded(target).facts.functions[target[1]], way[1], is_instance)
 
     def _explore(self, starts: Iterable[Target]) -> None:
         """Find the ways from all functions that can be reached from `starts`."""
@@ -201,15 +210,26 @@ class Blocking:
         """The way that a call opens from its function to where `beyond` leads from its target."""
         if self._silenced(node, edge, beyond[0]):
             return None
-        known = self._carried(edge, edge.target, beyond) if not isinstance(edge.target, Sink) else []
+        known = self._carried(node, edge, edge.target, beyond) if not isinstance(edge.target, Sink) else []
         if known is None:
             return None
         guards: Guards = ()
         if known or edge.call.guards:
-            guards = within([*edge.call.guards, *known], self._loaded(node).facts.functions[node[1]])
+            guards = within([*self._own_guards(node, edge.call), *known], self._loaded(node).facts.functions[node[1]])
             if guards and sum(name == beyond[0] for name, _ in self._ways[node]) >= _MOST_GUARDED:
                 guards = ()
         return beyond[0], guards
+
+    def _own_guards(self, node: Node, call: Call) -> list[str]:
+        """The conditions under which a function makes a call, with types by names that mean the same everywhere."""
+        guards = []
+        for guard in call.guards:
+            head, isa, types = guard.partition(" isa ")
+            if isa:
+                types = self._kinds.named(self._loaded(node), node[1], types)
+            if types or not isa:
+                guards.append(f"{head}{isa}{types}")
+        return guards
 
     def _leads(self, target: Target) -> bool:
         return isinstance(target, Sink) or bool(self._ways.get(target))

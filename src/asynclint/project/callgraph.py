@@ -280,9 +280,9 @@ def _has_asked(function: Function, call: Call, members: tuple[str, ...]) -> bool
 
 
 def _is_given(call: Call, argument: str) -> bool:
-    """Whether a call has this constant argument: `timeout=0` by name, `1=0` by position."""
+    """Whether a call has this argument: `timeout=0` by name, `1=0` or `0=os.devnull` by position."""
     name, _, value = argument.partition("=")
     if not name.isdecimal():
         return call.keywords.get(name) == f"= {value}"
     position = int(name)
-    return position < len(call.arguments) and call.arguments[position] == f"= {value}"
+    return position < len(call.arguments) and plain(call.arguments[position]) in (f"= {value}", value)

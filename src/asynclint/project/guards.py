@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ast import literal_eval
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -13,11 +13,16 @@ Guards = tuple[str, ...]
 """Conditions on the parameters of one function, in the form of `syntax/conditions.py`; `UNPROVEN` among them."""
 UNPROVEN = "?"
 """Stands for conditions that few values meet, on something of which nothing is known."""
-_SELECTIVE = ("==", "in", "startswith", "endswith")
+_SELECTIVE = ("==", "in", "startswith", "endswith", "isa", "set")
 
 
-def carried(call: Call, callee: Function, guards: Guards) -> list[str] | None:
+def carried(
+    call: Call, callee: Function, guards: Guards, is_instance: Callable[[str, str], bool | None]
+) -> list[str] | None:
     """What a call says about the guards of a call that its callee makes.
+
+    Args:
+        is_instance: Tells whether an argument of the call is an instance of types.
 
     Returns:
         `None` if one does not hold; otherwise those that rest on parameters of the caller, as conditions on them.
@@ -29,15 +34,27 @@ def carried(call: Call, callee: Function, guards: Guards) -> list[str] | None:
             continue
         name, _, what = guard.partition(" ")
         argument = _argument(call, callee, int(name[1:]))
-        if argument.startswith("= "):
+        if what.startswith("isa "):
+            verdict = is_instance(argument, what[4:]) if argument else None
+            if verdict is None:
+                number = argument.partition("@")[2]
+                conditions.append(guard_on(number, guard) if number.isdecimal() else _unknown(guard))
+            elif verdict is not (name[0] == "+"):
+                return None
+        elif argument.startswith("= "):
             if _holds(argument[2:], what) is not (name[0] == "+"):
                 return None
         elif argument.startswith("lambda ") and what == "none" and name[0] == "+":
             return None
         else:
             number = argument.partition("@")[2]
-            conditions.append(f"{name[0]}{number} {what}" if number.isdecimal() else _unknown(guard))
+            conditions.append(guard_on(number, guard) if number.isdecimal() else _unknown(guard))
     return [condition for condition in conditions if condition]
+
+
+def guard_on(number: str, guard: str) -> str:
+    """The same condition on another parameter."""
+    return f"{guard[0]}{number} {guard.partition(' ')[2]}"
 
 
 def within(conditions: Iterable[str], caller: Function) -> Guards:
@@ -85,7 +102,7 @@ def _argument(call: Call, callee: Function, index: int) -> str:
 def _holds(constant: str, what: str) -> bool:
     value: Any = literal_eval(constant)
     operator, _, rest = what.partition(" ")
-    if operator == "true":
+    if operator in ("true", "set"):
         return bool(value)
     if operator == "none":
         return value is None

@@ -18,6 +18,7 @@ from asynclint.project.blocking import Blocked, Blocking
 from asynclint.project.cache import Cache
 from asynclint.project.callgraph import CallGraph
 from asynclint.project.effects import Effect, Effects
+from asynclint.project.kinds import Kinds
 from asynclint.project.modules import ModuleMap, ProgramModule, decode
 from asynclint.project.overrides import Overrides
 from asynclint.project.resolve import Resolver
@@ -68,7 +69,7 @@ class Program:
         self._resolver = Resolver(self._map, load, self.catalog, answers)
         overrides = Overrides(self._resolver, load, self._mentions, self._map, answers)
         self._graph = CallGraph(self._resolver, load, self.catalog, answers, overrides)
-        self._blocking = Blocking(self._graph, load, self.sources)
+        self._blocking = Blocking(self._graph, load, Kinds(self._resolver, self.catalog), self.sources)
         self._effects = Effects(self._resolver, load, self.catalog, answers)
         self._blocked: dict[str, list[Blocked]] = {}
 

@@ -4,6 +4,8 @@ A condition is a string, so that it can be kept with the calls it guards:
 
     +0 true                 the first parameter is true
     -1 none                 the second parameter is not `None`
+    +0 set                  the first parameter, which is there for debugging, is true
+    +0 isa str|io.IOBase    it is an instance of one of the types
     +0 == 'fast'            it equals the constant; `in ('a', 'b')`, `startswith 'x'`, `endswith 'x'` in the same way
     off                     no event loop runs on this thread
     nonblocking             the socket is not a blocking one: it is expected to raise `BlockingIOError`
@@ -14,6 +16,7 @@ from __future__ import annotations
 import ast
 import re
 
+from asynclint.syntax.annotations import annotation
 from asynclint.syntax.scope import Scope
 
 OFF_LOOP = "off"
@@ -49,7 +52,11 @@ def conditions(test: ast.expr, scope: Scope) -> Conditions:
         case ast.Name(id=name):
             if _is_loop(name, scope):
                 return [], [OFF_LOOP]
-            return _about(name, "true", scope)
+            # What is there for debugging is set by few.
+            return _about(name, "set" if "debug" in name else "true", scope)
+        case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kinds]):
+            types = _types(kinds)
+            return _about(name, f"isa {types}", scope) if types else ([], [])
         case ast.Compare(left=left, ops=[operator], comparators=[right]):
             return _compared(left, operator, right, scope)
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[], keywords=[]):
@@ -108,6 +115,13 @@ def _about(name: str, what: str, scope: Scope) -> Conditions:
     if not all(value.startswith(f"{root}@{first}.") for value in made):
         return [], []
     return [f"+{first} {what}"], [f"-{first} {what}"]
+
+
+def _types(node: ast.expr) -> str:
+    """The types that `isinstance` is asked for, joined by `|`; `""` where they are no plain names."""
+    parts = node.elts if isinstance(node, ast.Tuple) else [node]
+    names = [annotation(part) for part in parts]
+    return "|".join(names) if all(names) and not any("[" in name for name in names) else ""
 
 
 def _constant(node: ast.expr) -> str | None:
