@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -74,15 +75,14 @@ def exists(name):
         return True
     return False
 
-missing = []
-for name in json.load(sys.stdin):
+def can_be_found(name):
     try:
-        found = exists(name)
+        return exists(name)
     except BaseException:
-        found = False
-    if not found:
-        missing.append(name)
-json.dump(missing, real)
+        return False
+
+names = json.load(sys.stdin)
+json.dump([name for name, others in names.items() if not any(map(can_be_found, [name, *others]))], real)
 """
 
 
@@ -115,21 +115,28 @@ class Report:
         return [f"{head}  {self.problem}".rstrip(), *(f"    missing: {name}" for name in self.missing)]
 
 
-def names_of(document: dict[str, Any]) -> tuple[list[str], int]:
+Names = dict[str, list[str]]
+"""A name, and others that will do: what a table says of a class is found in any of those that it says it of."""
+
+
+def names_of(document: dict[str, Any]) -> tuple[Names, int]:
     """The names that a file speaks of, and how many of them block; names of our own are left out."""
     apis = document.get("api", ())
-    virtual = {api["name"] for api in apis if api.get("virtual")}
-    apis = [api for api in apis if not api.get("virtual") and ("since" not in api or present(api["since"]))]
-    names: dict[str, None] = {}
+    virtual = tuple(api["name"] for api in apis if api.get("virtual"))
+    names: Names = {}
     sinks = 0
     for api in apis:
-        owner = api["name"]
+        if api["name"].startswith(virtual) or ("since" in api and not present(api["since"])):
+            continue
+        owner, also = api["name"], api.get("also", [])
         sinks += len(api.get("blocks", ()))
         members = [member for key in LISTS for member in api.get(key, ())]
         members += [member for key in TABLES for member in api.get(key, {})]
-        names.update(dict.fromkeys((owner, *api.get("also", ()))))
-        names.update(dict.fromkeys(f"{owner}.{member}" for member in members if member != "*"))
-    return [name for name in names if not any(name == v or name.startswith(f"{v}.") for v in virtual)], sinks
+        names.update((name, []) for name in (owner, *also))
+        for member in members:
+            if member != "*":
+                names[f"{owner}.{member}"] = [f"{name}.{member}" for name in also]
+    return names, sinks
 
 
 def distributions(document: dict[str, Any]) -> list[str]:
@@ -150,10 +157,27 @@ def fetched(distribution: str, store: Path, *, dependencies: bool = False) -> Pa
         command += ["--target"] if dependencies else ["--no-deps", "--target"]
         partial = store / f"{target.name}.part"
         shutil.rmtree(partial, ignore_errors=True)
-        options = ["--only-binary", ":all:", "--disable-pip-version-check"]
-        subprocess.run([*command, partial, *options, distribution], check=True, capture_output=True, timeout=600)
+        options = ["--disable-pip-version-check", "--prefer-binary", distribution]
+        try:
+            subprocess.run([*command, partial, *options], check=True, capture_output=True, timeout=600)
+        except subprocess.CalledProcessError:
+            if dependencies:
+                raise
+            shutil.rmtree(partial, ignore_errors=True)
+            _fetch_for_another_system(distribution, partial)
         partial.rename(target)
     return target
+
+
+def _fetch_for_another_system(distribution: str, target: Path) -> None:
+    """Unpack a release that does not install here: its Python files are the same everywhere."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    command += ["--platform", "win_amd64", "--python-version", "3.13", "--dest", str(target), distribution]
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
+    for wheel in target.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(target)
+        wheel.unlink()
 
 
 def release_of(target: Path) -> str:
@@ -166,7 +190,7 @@ def release_of(target: Path) -> str:
     return ""
 
 
-def not_importable(names: list[str], python: str, paths: Iterable[Path]) -> list[str]:
+def not_importable(names: Names, python: str, paths: Iterable[Path]) -> Names:
     """Those of the names that importing does not lead to."""
     command = [python, "-P", "-c", LOOKUP, *map(str, paths)]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -180,20 +204,23 @@ def not_importable(names: list[str], python: str, paths: Iterable[Path]) -> list
             check=False,
             env=environment,
         )
-        missing: list[str] = json.loads(run.stdout)
+        return {name: names[name] for name in json.loads(run.stdout)}
     except (subprocess.TimeoutExpired, ValueError):
         return names
-    return missing
 
 
-def not_in_source(names: list[str], paths: list[Path]) -> list[str]:
+def not_in_source(names: Names, paths: list[Path]) -> Names:
     """Those of the names that asynclint's linking does not lead to."""
     stubs = [stub for path in paths for stub in path.rglob("*.pyi") if not stub.with_suffix(".py").exists()]
     for stub in stubs:
         shutil.copyfile(stub, stub.with_suffix(".py"))
     program = Program(paths, catalog=Catalog())
     probe = paths[0] / "probe_of_the_catalogue.py"
-    return [name for name in names if not _is_in_source(program, probe, name)]
+    return {
+        name: others
+        for name, others in names.items()
+        if not any(_is_in_source(program, probe, each) for each in (name, *others))
+    }
 
 
 def _is_in_source(program: Program, probe: Path, name: str) -> bool:
@@ -213,8 +240,8 @@ def verified(file: Path, store: Path) -> Report:
     if not wanted:
         missing = names
         for python in filter(None, (sys.executable, *map(present, VERSIONS))):
-            missing = not_importable(missing, str(python), ()) if missing else []
-        report.imported, report.missing = len(names) - len(missing), missing
+            missing = not_importable(missing, str(python), ()) if missing else {}
+        report.imported, report.missing = len(names) - len(missing), list(missing)
         return report
     paths = []
     for distribution in wanted:
@@ -226,7 +253,7 @@ def verified(file: Path, store: Path) -> Report:
         return report
     report.release = ", ".join(filter(None, map(release_of, paths)))
     unimported = not_importable(names, sys.executable, paths)
-    missing = not_in_source(unimported, paths) if unimported else []
+    missing = not_in_source(unimported, paths) if unimported else {}
     report.read = len(unimported) - len(missing)
     if missing:
         try:
@@ -234,7 +261,7 @@ def verified(file: Path, store: Path) -> Report:
             missing = not_importable(missing, sys.executable, complete)
         except subprocess.SubprocessError:
             report.problem = "cannot be installed with its dependencies"
-    report.missing = missing
+    report.missing = list(missing)
     report.imported = len(names) - report.read - len(missing)
     return report
 

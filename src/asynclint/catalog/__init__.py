@@ -31,7 +31,7 @@ The tables of the last two:
     pure = ["sleep"]                    # members without effects that another task could notice
     reads = ["get"]                     # async members that only read from outside, safe to run side by side
     since = "3.14"                      # the first Python that has all of this table
-    virtual = true                      # a name of our own, for what has none: not looked for by the verifying tool
+    virtual = true                      # a name of our own, or one made at run time: it cannot be verified
 """
 
 from __future__ import annotations
