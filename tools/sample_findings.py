@@ -61,7 +61,7 @@ def draw(pools: dict[str, list[dict[str, Any]]], number: int, seed: int) -> list
     """Draw without putting back: a package, then one of its findings."""
     choice = random.Random(seed)
     left = {package: list(pool) for package, pool in pools.items()}
-    drawn = []
+    drawn: list[tuple[str, dict[str, Any]]] = []
     while len(drawn) < number and any(left.values()):
         package = choice.choice([name for name, pool in left.items() if pool])
         pool = left[package]

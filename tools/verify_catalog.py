@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from asynclint.catalog import Catalog
-from asynclint.project import Program
+from asynclint.project import Program, ProgramModule
 from interpreters import working
 
 ROOT = Path(__file__).parents[1]
@@ -215,7 +215,9 @@ def not_in_source(names: Names, paths: list[Path]) -> Names:
     for stub in stubs:
         shutil.copyfile(stub, stub.with_suffix(".py"))
     program = Program(paths, catalog=Catalog())
-    probe = paths[0] / "probe_of_the_catalogue.py"
+    tops = {name.partition(".")[0] for name in names}
+    source = "\n".join(f"import {top}" for top in sorted(tops)).encode()
+    probe = program.load_source(paths[0] / "probe_of_the_catalogue.py", source)
     return {
         name: others
         for name, others in names.items()
@@ -223,12 +225,11 @@ def not_in_source(names: Names, paths: list[Path]) -> Names:
     }
 
 
-def _is_in_source(program: Program, probe: Path, name: str) -> bool:
-    owner, _, member = name.rpartition(".")
-    module = program.load_source(probe, f"import {owner or name}\nimport {name.partition('.')[0]}\n".encode())
-    if program.resolve(module, 0, name):
+def _is_in_source(program: Program, probe: ProgramModule, name: str) -> bool:
+    if program.resolve(probe, 0, name):
         return True
-    return any(program.has(value, member) for value in program.resolve(module, 0, owner)) if owner else False
+    owner, _, member = name.rpartition(".")
+    return any(program.has(value, member) for value in program.resolve(probe, 0, owner))
 
 
 def verified(file: Path, store: Path) -> Report:

@@ -112,8 +112,10 @@ def found(tmp_path: Path, settings: str) -> list[tuple[str, int, str]]:
             [("ASY107", 13, "error"), ("ASY106", 16, "error")],
         ),
         (
-            "safe = ['time.sleep']\n[[tool.asynclint.sinks]]\n"
-            "name = 'ourlib.legacy.*'\ncategory = 'http'\nseverity = 'warning'",
+            (
+                "safe = ['time.sleep']\n[[tool.asynclint.sinks]]\n"
+                "name = 'ourlib.legacy.*'\ncategory = 'http'\nseverity = 'warning'"
+            ),
             [("ASY102", 13, "warning"), ("ASY106", 16, "error")],
         ),
     ],

@@ -8,15 +8,30 @@ import anyio
 from asynckit import (
     ChildCancelledError,
     Deadline,
+    Failure,
     Handle,
     Offloaded,
+    Outcome,
+    Queue,
+    RateLimiter,
     Scope,
+    Stream,
+    Success,
+    Waited,
     amap,
+    as_completed,
     gather,
     open_scope,
+    race,
+    remaining,
+    retry,
+    stream,
+    stream_outcomes,
     timeout,
     to_process,
     to_thread,
+    wait,
+    with_timeout,
 )
 
 
@@ -133,3 +148,65 @@ async def offloading(box: Box) -> None:
     offloaded: Offloaded[[int], int] = count
     assert_type(await kept(1), int)
     assert_type(await offloaded(1), int)
+
+
+async def streaming() -> None:
+    async with stream(length, ["a"], limit=3, ordered=True) as results:
+        assert_type(results, Stream[int])
+        async for r in results:
+            assert_type(r, int)
+    async with stream(length, pages(), on_error="return", rate=5) as both:
+        assert_type(await anext(both), int | Exception)
+    async with stream_outcomes(length, pages()) as outcomes:
+        async for item, outcome in outcomes:
+            assert_type(item, str)
+            assert_type(outcome, Success[int] | Failure)
+            if isinstance(outcome, Failure):
+                assert_type(outcome.exception, Exception)
+            else:
+                assert_type(outcome.value, int)
+            assert_type(outcome.unwrap(), int)
+            match outcome:
+                case Success(value):
+                    assert_type(value, int)
+                case Failure(error):
+                    assert_type(error, Exception)
+    stream(length, [1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def racing(many: list[Coroutine[Any, Any, int]]) -> None:
+    assert_type(await race(length("a"), name()), int | str)
+    assert_type(await race(length("a"), length("b")), int)
+    assert_type(await race(length("a"), name(), flag(), delay=1), int | str | bool)
+    assert_type(await race(*many), int)
+    waited = await wait(length("a"), name(), return_when="first_completed")
+    assert_type(waited, Waited[int | str])
+    assert_type(waited.done[0], Outcome[int | str])
+    assert_type(await wait(*many), Waited[int])
+    assert_type(await wait(name()), Waited[str])
+    async with as_completed(length("a"), name()) as results:
+        assert_type(await anext(results), int | str)
+    async with as_completed(*many, limit=2) as ints:
+        assert_type([x async for x in ints], list[int])
+    await wait(name(), return_when="first")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+@with_timeout(1)
+async def bounded(text: str, *, times: int = 1) -> int:
+    return len(text) * times
+
+
+@retry(on=OSError, attempts=3)
+async def attempted(text: str) -> int:
+    return len(text)
+
+
+async def coordination(queue: Queue[int], limiter: RateLimiter) -> None:
+    assert_type(await bounded("a", times=2), int)
+    assert_type(await attempted("a"), int)
+    assert_type(remaining(), float)
+    assert_type(await queue.get(), int)
+    async for number in queue:
+        assert_type(number, int)
+    await limiter.acquire()
+    await bounded(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
