@@ -309,5 +309,7 @@ def _tables(folder: Traversable) -> Iterable[Traversable]:
     return sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
 
 
-builtin_catalog = cache(read_catalog)
-"""The same, read once a process, for those who add nothing to it."""
+@cache
+def builtin_catalog() -> Catalog:
+    """The same, read once a process, for those who add nothing to it."""
+    return read_catalog()
