@@ -111,9 +111,10 @@ def _about(name: str, what: str, scope: Scope) -> Conditions:
     function = scope.function
     if not first or int(first) >= len(function.parameters) or len(function.bindings) <= int(first):
         return [], []
-    made = (function.bindings[int(number)][1] for number in others.split(",") if number)
-    if not all(value.startswith(f"{root}@{first}.") for value in made):
-        return [], []
+    for number in filter(None, others.split(",")):
+        is_refined = what == "true" and number in scope.refined
+        if not is_refined and not function.bindings[int(number)][1].startswith(f"{root}@{first}."):
+            return [], []
     return [f"+{first} {what}"], [f"-{first} {what}"]
 
 

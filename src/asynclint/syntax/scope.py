@@ -43,6 +43,7 @@ class Scope:
         alive: Control can reach this point.
         records: Calls count here; not under `if TYPE_CHECKING`, nor where no loop is running.
         guards: Conditions on parameters that hold here; replaced, never changed.
+        refined: Bindings of parameters that are made only where the parameter was true: `if url: url = resolve(url)`.
         loops: Variables that hold the running loop, or `None` where there is none.
         loads: Names read by the statement being walked; `used` has those of all statements before.
     """
@@ -60,6 +61,7 @@ class Scope:
         "owner",
         "receiver",
         "records",
+        "refined",
         "shared",
         "statement",
         "used",
@@ -80,6 +82,7 @@ class Scope:
         self.records: bool = True
         self.lazy: bool = False
         self.guards: list[str] = []
+        self.refined: set[str] = set()
         self.loops: set[str] = set()
 
     def bind(self, name: str, values: Iterable[str]) -> None:
@@ -89,6 +92,10 @@ class Scope:
         for value in values:
             ids.append(str(len(bindings)))
             bindings.append((name, value))
+        if self.guards and name in self.function.parameters:
+            number = self.function.parameters.index(name)
+            if f"+{number} true" in self.guards:
+                self.refined.update(ids)
         self.env[name] = f"{name}@{','.join(ids)}"
 
 
