@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ Target = Node | Sink
 _ITERATES = ("for", "yield from")
 _CONTEXT_MANAGERS = ("contextmanager", "contextlib.contextmanager")
 _AWAITABLES = ("Awaitable", "Coroutine", "Future", "Task")
+_DOUBLE = re.compile(r"(In)?Memory|Ephemeral|Fake|Mock|Dummy|Stub|Null|NoOp|Noop")
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 
 
@@ -68,6 +70,7 @@ class CallGraph:
         self._overrides = overrides
         self._handover = Handover(resolver, load, catalog, answers)
         self._choices: list[Choice] = []
+        self._doubles: set[Node] = set()
         self._numbers: dict[Choice, int] = {}
         self._callback_names = {name.rpartition(".")[2] for name in catalog.maps["callbacks"]}
 
@@ -195,8 +198,11 @@ class CallGraph:
         elif declared is None and self._runs_here(value, call):
             module = self._load(value.path)
             if module is not None and module.facts.functions[value.index].is_stub:
-                implementations = [(v.path, v.index) for v in self._overrides.of(value) if self._runs_here(v, call)]
+                found = [v for v in self._overrides.of(value) if self._runs_here(v, call)]
+                implementations = [(v.path, v.index) for v in found]
                 if len(implementations) > 1:
+                    doubles = {(v.path, v.index) for v in found if self._is_double(v)}
+                    self._doubles |= doubles if len(doubles) < len(found) else set()
                     yield self._choose(tuple((node,) for node in implementations))
                 else:
                     yield from implementations
@@ -205,6 +211,15 @@ class CallGraph:
             if module is not None and module.facts.functions[value.index].decorators:
                 for wrapper in self._handover.wrapping(module, value.index).wrappers:
                     yield wrapper.path, wrapper.index
+
+    def is_double(self, target: Target) -> bool:
+        """Whether a function is one of several implementations, and stands in for the real ones in tests."""
+        return target in self._doubles
+
+    def _is_double(self, value: FunctionValue) -> bool:
+        if value.receiver is None:
+            return False
+        return _DOUBLE.search(self._resolver.class_facts(value.receiver)[1].name) is not None
 
     # -- sinks -----------------------------------------------------------------------------------------------------
 
