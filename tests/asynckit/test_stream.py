@@ -100,11 +100,15 @@ async def test_the_first_result_is_there_while_others_run(ordered: bool) -> None
 @pytest.mark.parametrize("buffer", [0, 3])
 async def test_as_many_as_limit_run_at_once_and_never_more(limit: int, buffer: int, ordered: bool) -> None:
     running = most = 0
+    full = anyio.Event()
 
     async def watch(item: int) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
+        if running == limit:
+            full.set()
+        await full.wait()
         for _ in range(item % 5 + 1):
             await checkpoint()
         running -= 1
