@@ -63,6 +63,24 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def catalogue(tool: ModuleType, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a catalogue that is all there is, beside a store that is filled."""
+    path = tmp_path / "catalogue" / "apis" / "fake.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(CATALOGUE.replace(', "session"', "").replace(', "gone"', ""))
+    (store / "fake" / "fake" / "_missing_dependency.py").write_text("nothing = None\n")
+    monkeypatch.setattr(tool, "CATALOGUE", tmp_path / "catalogue")
+    monkeypatch.setattr(tool, "STORE", store)
+    return path
+
+
+def run(tool: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["verify_catalog", *arguments])
+    code: int = tool.main()
+    return code
+
+
+@pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "fake.toml"
     path.write_text(CATALOGUE)
@@ -118,3 +136,97 @@ def test_every_file_of_the_catalogue_can_be_read(tool: ModuleType) -> None:
         assert names or file.stem == "asynckit", file.name
         sinks += blocking
     assert sinks >= 1500
+
+
+def test_what_is_missing_is_printed_and_fails_the_run(
+    tool: ModuleType, catalogue: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tool, monkeypatch) == 0
+    catalogue.write_text(CATALOGUE)
+    assert run(tool, monkeypatch, "--only", "fake") == 1
+    assert "    missing: fake.Client.gone\n" in capsys.readouterr().out
+
+
+def test_what_cannot_be_installed_fails_the_run(
+    tool: ModuleType, catalogue: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object, **__: object) -> Path:
+        raise tool.subprocess.SubprocessError
+
+    monkeypatch.setattr(tool, "fetched", refused)
+    assert run(tool, monkeypatch) == 1
+    assert "cannot be installed: fake" in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_there_is_an_error(
+    tool: ModuleType, catalogue: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run(tool, monkeypatch, "--only", "fake,fkae")
+    assert stopped.value.code == 2
+    assert "no file of the catalogue: fkae" in capsys.readouterr().err
+
+
+def test_only_the_virtual_table_itself_is_left_out(tool: ModuleType) -> None:
+    apis = [{"name": "fake.Session", "virtual": True}, {"name": "fake.Session.inner"}, {"name": "fake.SessionPool"}]
+    assert tool.names_of({"api": apis})[0] == {"fake.SessionPool": []}
+
+
+@pytest.mark.parametrize("key", ["bases", "returns", "items"])
+def test_a_class_that_only_a_value_names_is_looked_up(tool: ModuleType, key: str) -> None:
+    classes = ["fake.Gone", "fake.Session", "fake.Client", "io.IOBase"]
+    value = classes if key == "bases" else dict(zip("abcd", classes, strict=True))
+    apis = [{"name": "fake.Client", key: value}, {"name": "fake.Session", "virtual": True}]
+    names = tool.names_of({"api": apis}, {"io.IOBase"})[0]
+    assert {name for name in names if name[-2:-1] != "."} == {"fake.Client", "fake.Gone"}
+
+
+def test_a_stub_stands_in_for_a_compiled_module_and_is_not_left_behind(
+    tool: ModuleType, store: Path, file: Path
+) -> None:
+    (store / "fake" / "fake" / "compiled.pyi").write_text("def fast() -> None: ...\n")
+    file.write_text('distribution = "fake"\n\n[[api]]\nname = "fake.compiled"\nsafe = ["fast"]\n')
+    before = sorted((store / "fake").rglob("*.py"))
+    for _ in range(2):
+        report = tool.verified(file, store)
+        assert (report.imported, report.read, report.missing) == (0, 2, [])
+    assert sorted((store / "fake").rglob("*.py")) == before
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("distribution", ['distribution = "fake"  # why', 'distribution = [\n    "fake",\n]'])
+def test_the_note_keeps_the_form_of_the_file(tool: ModuleType, tmp_path: Path, distribution: str, end: str) -> None:
+    file = tmp_path / "fake.toml"
+    rest = '\n[[api]]\nname = "fake"\nhelp = """\nverified = by hand\n"""\n'
+    file.write_bytes(f"{distribution}\n{rest}".replace("\n", end).encode())
+    for _ in range(2):
+        tool.note(tool.Report(file, release="fake 1.2"))
+    noted = f'{distribution}\nverified = "fake 1.2"\n{rest}'
+    assert file.read_bytes() == noted.replace("\n", end).encode()
+
+
+@pytest.mark.parametrize("name", ["fake.Client", "fake._client.Client"])
+def test_members_that_no_entry_names_are_suggested(tool: ModuleType, store: Path, catalogue: Path, name: str) -> None:
+    client = store / "fake" / "fake" / "_client.py"
+    client.write_text(client.read_text() + "\n    def post(self): ...\n")
+    assert tool.suggest(name, store) == ["post"]
+
+
+def test_what_an_entry_of_a_base_names_is_not_suggested(tool: ModuleType, store: Path, catalogue: Path) -> None:
+    base = '\n[[api]]\nname = "fake._base.Base"\nsafe = ["close"]\n'
+    text = catalogue.read_text().replace('safe = ["close"]\n', 'bases = ["fake._base.Base"]\n') + base
+    catalogue.write_text(text)
+    assert tool.suggest("fake.Client", store) == []
+
+
+def test_what_only_another_system_has_is_found_in_the_source(tool: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "asyncio.toml"
+    file.write_text('[[api]]\nname = "asyncio"\nsafe = ["ProactorEventLoop", "NoSuchLoop"]\n')
+    assert tool.verified(file, tmp_path).missing == ["asyncio.NoSuchLoop"]
+
+
+@pytest.mark.parametrize("name", ["elsewhere", "elsewhere.Client", "fake.Dependency.get", "fake.Gone"])
+def test_what_the_sources_do_not_hold_is_not_found_in_them(tool: ModuleType, store: Path, name: str) -> None:
+    package = store / "fake" / "fake" / "__init__.py"
+    package.write_text("from elsewhere import Dependency\n")
+    assert tool.not_in_source({name: [], "fake.Dependency": []}, [store / "fake"]) == {name: []}

@@ -3,8 +3,9 @@
 Each distribution is fetched once into `.catalog/` (`--refresh` fetches anew), without its dependencies. A name is
 looked up by importing it, in a process of its own; where that fails, for want of a dependency or a server, in the
 source, by asynclint's own linking; and where that fails as well, by importing it with all dependencies. The standard
-library is looked up in every interpreter that can be found, since names come and go with versions; tables that say
-`since` a version that is not there are left out. What is not found is printed, and is the exit code.
+library is looked up in every interpreter that can be found, since names come and go with versions, and then in its
+source, which has what is for another system; tables that say `since` a version that is not there are left out. What is
+not found is printed, and is the exit code.
 
     python tools/verify_catalog.py --only redis,os      these files alone
     python tools/verify_catalog.py --write              note the release that each file was held against
@@ -22,15 +23,18 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from asynclint.catalog import Catalog
+from asynclint.catalog import Catalog, builtin_catalog
 from asynclint.project import Program, ProgramModule
+from asynclint.project.values import External, ExternalInstance
 from interpreters import working
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +44,7 @@ LISTS = ("blocks", "lazy", "safe", "offloads", "spawns", "pure", "reads")
 PROGRAM = """
 import importlib, sys
 sys.path[:0] = sys.argv[2:]
+real, sys.stdout = sys.stdout, sys.stderr
 parts = sys.argv[1].split(".")
 for count in range(len(parts), 0, -1):
     try:
@@ -49,10 +54,10 @@ for count in range(len(parts), 0, -1):
     break
 for part in parts[count:]:
     thing = getattr(thing, part)
-print(*(m for m in dir(thing) if not m.startswith("_") and callable(getattr(thing, m, None))))
+print(*(m for m in dir(thing) if not m.startswith("_") and callable(getattr(thing, m, None))), file=real)
 """
 TABLES = ("returns", "items", "callbacks", "runs")
-VERSIONS = ("3.12", "3.13", "3.14")
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 SECONDS = 120
 LOOKUP = """
 import importlib, json, sys, warnings
@@ -89,6 +94,9 @@ json.dump([name for name, others in names.items() if not any(map(can_be_found, [
 present = cache(working)
 """The interpreter of a version, looked for once."""
 
+LOCKS: dict[str, Lock] = {}
+"""One for each distribution: two files may tell of the same, and neither is to see it half installed."""
+
 
 @dataclass
 class Report:
@@ -119,14 +127,20 @@ Names = dict[str, list[str]]
 """A name, and others that will do: what a table says of a class is found in any of those that it says it of."""
 
 
-def names_of(document: dict[str, Any]) -> tuple[Names, int]:
-    """The names that a file speaks of, and how many of them block; names of our own are left out."""
+def names_of(document: dict[str, Any], elsewhere: Collection[str] = ()) -> tuple[Names, int]:
+    """The names that a file speaks of, and how many of them block; names of our own are left out.
+
+    Args:
+        elsewhere: What tables are about, in any file: a class that one of them is about is held against that table's
+            distribution, not against that of a file which only says that something returns it.
+    """
     apis = document.get("api", ())
-    virtual = tuple(api["name"] for api in apis if api.get("virtual"))
+    virtual = tuple(f"{api['name']}." for api in apis if api.get("virtual"))
+    owners = {*elsewhere, *(name for api in apis for name in (api["name"], *api.get("also", ())))}
     names: Names = {}
     sinks = 0
     for api in apis:
-        if api["name"].startswith(virtual) or ("since" in api and not present(api["since"])):
+        if f"{api['name']}.".startswith(virtual) or ("since" in api and not present(api["since"])):
             continue
         owner, also = api["name"], api.get("also", [])
         sinks += len(api.get("blocks", ()))
@@ -136,7 +150,15 @@ def names_of(document: dict[str, Any]) -> tuple[Names, int]:
         for member in members:
             if member != "*":
                 names[f"{owner}.{member}"] = [f"{name}.{member}" for name in also]
+        classes = (*api.get("bases", ()), *api.get("returns", {}).values(), *api.get("items", {}).values())
+        names.update((name, []) for name in classes if name not in owners and not f"{name}.".startswith(virtual))
     return names, sinks
+
+
+def owners_in(catalogue: Iterable[Path]) -> set[str]:
+    """What the tables of these files are about."""
+    apis = [api for file in catalogue for api in tomllib.loads(file.read_text(encoding="utf-8")).get("api", ())]
+    return {name for api in apis for name in (api["name"], *api.get("also", ()))}
 
 
 def distributions(document: dict[str, Any]) -> list[str]:
@@ -192,8 +214,7 @@ def release_of(target: Path) -> str:
 
 def not_importable(names: Names, python: str, paths: Iterable[Path]) -> Names:
     """Those of the names that importing does not lead to."""
-    command = [python, "-P", "-c", LOOKUP, *map(str, paths)]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [python, "-I", "-B", "-c", LOOKUP, *map(str, paths)]
     try:
         run = subprocess.run(
             command,
@@ -202,7 +223,6 @@ def not_importable(names: Names, python: str, paths: Iterable[Path]) -> Names:
             text=True,
             timeout=SECONDS,
             check=False,
-            env=environment,
         )
         return {name: names[name] for name in json.loads(run.stdout)}
     except (subprocess.TimeoutExpired, ValueError):
@@ -210,10 +230,19 @@ def not_importable(names: Names, python: str, paths: Iterable[Path]) -> Names:
 
 
 def not_in_source(names: Names, paths: list[Path]) -> Names:
-    """Those of the names that asynclint's linking does not lead to."""
+    """Those of the names that asynclint's linking does not lead to; a stub stands in for a module without source."""
     stubs = [stub for path in paths for stub in path.rglob("*.pyi") if not stub.with_suffix(".py").exists()]
-    for stub in stubs:
-        shutil.copyfile(stub, stub.with_suffix(".py"))
+    try:
+        for stub in stubs:
+            shutil.copyfile(stub, stub.with_suffix(".py"))
+        return _not_linked(names, paths)
+    finally:
+        # Left behind, they would be imported by the next run, which proves nothing.
+        for stub in stubs:
+            stub.with_suffix(".py").unlink(missing_ok=True)
+
+
+def _not_linked(names: Names, paths: list[Path]) -> Names:
     program = Program(paths, catalog=Catalog())
     tops = {name.partition(".")[0] for name in names}
     source = "\n".join(f"import {top}" for top in sorted(tops)).encode()
@@ -226,24 +255,37 @@ def not_in_source(names: Names, paths: list[Path]) -> Names:
 
 
 def _is_in_source(program: Program, probe: ProgramModule, name: str) -> bool:
-    if program.resolve(probe, 0, name):
+    # Whatever is outside the sources resolves to its own name, and proves nothing: not even that it exists.
+    if any(not isinstance(value, External | ExternalInstance) for value in program.resolve(probe, 0, name)):
         return True
     owner, _, member = name.rpartition(".")
     return any(program.has(value, member) for value in program.resolve(probe, 0, owner))
 
 
-def verified(file: Path, store: Path) -> Report:
-    """Hold one file of the catalogue against what it tells of."""
+def verified(file: Path, store: Path, elsewhere: Collection[str] = ()) -> Report:
+    """Hold one file of the catalogue against what it tells of; `elsewhere` is what tables of other files are about."""
     document = tomllib.loads(file.read_text(encoding="utf-8"))
-    names, sinks = names_of(document)
+    names, sinks = names_of(document, elsewhere)
     report = Report(file, entries=len(names), sinks=sinks)
     wanted = distributions(document)
     if not wanted:
         missing = names
         for python in filter(None, (sys.executable, *map(present, VERSIONS))):
             missing = not_importable(missing, str(python), ()) if missing else {}
-        report.imported, report.missing = len(names) - len(missing), list(missing)
+        report.imported = len(names) - len(missing)
+        # What only another system has is in the source here as well: `asyncio.ProactorEventLoop`.
+        report.missing = list(_not_linked(missing, [Path(os.__file__).parent])) if missing else []
+        report.read = len(missing) - len(report.missing)
         return report
+    with ExitStack() as held:
+        for distribution in sorted(set(wanted)):  # in one order for all, or two would wait for each other
+            held.enter_context(LOCKS.setdefault(distribution, Lock()))
+        _look_up(names, wanted, report, store)
+    return report
+
+
+def _look_up(names: Names, wanted: list[str], report: Report, store: Path) -> None:
+    """Fill in the report of a file about distributions."""
     paths = []
     for distribution in wanted:
         try:
@@ -251,7 +293,7 @@ def verified(file: Path, store: Path) -> Report:
         except subprocess.SubprocessError:
             report.problem = f"cannot be installed: {distribution}"
     if not paths:
-        return report
+        return
     report.release = ", ".join(filter(None, map(release_of, paths)))
     unimported = not_importable(names, sys.executable, paths)
     missing = not_in_source(unimported, paths) if unimported else {}
@@ -264,19 +306,21 @@ def verified(file: Path, store: Path) -> Report:
             report.problem = "cannot be installed with its dependencies"
     report.missing = list(missing)
     report.imported = len(names) - report.read - len(missing)
-    return report
 
 
 def note(report: Report) -> None:
-    """Write the release into the file, behind its distribution."""
+    """Write the release into the file, behind its distribution; every other byte stays."""
     if report.release and not report.missing and not report.problem:
-        text = re.sub(r"^verified = .*\n", "", report.file.read_text(encoding="utf-8"), flags=re.M)
-        line = f'\\g<0>verified = "{report.release}"\n'
-        report.file.write_text(re.sub(r"^distribution = .*\n", line, text, count=1, flags=re.M), encoding="utf-8")
+        # As bytes: reading as text would change the ends of the lines. Only above the first table is it ours.
+        head, table, rest = report.file.read_bytes().partition(b"[[")
+        head = re.sub(rb"^verified = .*\n", b"", head, flags=re.M)
+        line = rb'\g<0>verified = "%b"\g<end>' % report.release.encode()
+        distribution = rb'^distribution = (?:"[^"]*"|\[[^]]*\])[^\r\n]*(?P<end>\r?\n)'
+        report.file.write_bytes(re.sub(distribution, line, head, count=1, flags=re.M) + table + rest)
 
 
 def files(only: str) -> Iterator[Path]:
-    """The files of the catalogue, or those with the given names."""
+    """The files of the catalogue, or those with the given names, joined by commas."""
     wanted = {name for name in only.split(",") if name}
     for file in sorted([*CATALOGUE.glob("apis/*.toml"), *CATALOGUE.glob("runtimes/*.toml")]):
         if not wanted or file.stem in wanted:
@@ -284,14 +328,16 @@ def files(only: str) -> Iterator[Path]:
 
 
 def suggest(name: str, store: Path) -> list[str]:
-    """Public members of a class or module that the catalogue does not name."""
-    file = CATALOGUE / "apis" / f"{name.partition('.')[0]}.toml"
-    document = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    known = set(names_of(document)[0])
-    paths = [fetched(distribution, store) for distribution in distributions(document)]
-    command = [sys.executable, "-P", "-c", PROGRAM, name, *map(str, paths)]
+    """Public members of a class or module that the catalogue does not name, for it or for one of its bases."""
+    catalog = Catalog(categories=builtin_catalog().categories)
+    for file in files(""):
+        catalog.add(tomllib.loads(file.read_text(encoding="utf-8")), file.name)
+    library = [tomllib.loads(file.read_text(encoding="utf-8")) for file in files(name.partition(".")[0])]
+    paths = {fetched(distribution, store) for document in library for distribution in distributions(document)}
+    command = [sys.executable, "-I", "-B", "-c", PROGRAM, name, *map(str, paths)]
     members = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS).stdout.split()
-    return [member for member in members if f"{name}.{member}" not in known]
+    full = {member: f"{name}.{member}" for member in members}
+    return [m for m in members if not catalog.sink(full[m]) and not catalog.knows(catalog.canonical(full[m]))]
 
 
 def main() -> int:
@@ -303,15 +349,21 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="note the releases in the files")
     parser.add_argument("--suggest", metavar="NAME", help="members of a class that no entry names")
     arguments = parser.parse_args()
+    every, chosen = list(files("")), list(files(arguments.only))
+    if unknown := {*filter(None, arguments.only.split(","))} - {file.stem for file in chosen}:
+        parser.error(f"no file of the catalogue: {', '.join(sorted(unknown))}")
     if arguments.refresh:
         shutil.rmtree(STORE, ignore_errors=True)
     STORE.mkdir(exist_ok=True)
     if arguments.suggest:
-        print(*suggest(arguments.suggest, STORE), sep="\n")
+        try:
+            print(*suggest(arguments.suggest, STORE), sep="\n")
+        except subprocess.CalledProcessError as error:
+            parser.error(f"{arguments.suggest} cannot be looked at: {(error.stderr or '').strip()[-500:]}")
         return 0
-    reports = []
+    reports, elsewhere = [], owners_in(every)
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for report in pool.map(lambda file: verified(file, STORE), files(arguments.only)):
+        for report in pool.map(lambda file: verified(file, STORE, elsewhere), chosen):
             print(*report.lines(), sep="\n", flush=True)
             reports.append(report)
             if arguments.write:
