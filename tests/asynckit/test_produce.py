@@ -154,7 +154,7 @@ async def test_an_error_of_a_consumer_cancels_the_producer_and_closes_it() -> No
 
 
 async def test_a_cancellation_cancels_all_and_closes_the_producer() -> None:
-    ended = []
+    started, ended = [], []
 
     async def items() -> AsyncIterator[int]:
         try:
@@ -164,12 +164,15 @@ async def test_a_cancellation_cancels_all_and_closes_the_producer() -> None:
             ended.append("producer")
 
     async def consume(item: int) -> None:
+        started.append(item)
+        if len(started) == 2:
+            scope.cancel()
         try:
             await anyio.sleep_forever()
         finally:
             ended.append(str(item))
 
-    with anyio.move_on_after(0.01) as scope:
+    with anyio.CancelScope() as scope:
         await produce_consume(items(), consume, workers=2, buffer=2)
     assert scope.cancelled_caught
     assert sorted(ended) == ["0", "1", "producer"]
