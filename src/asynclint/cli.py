@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
 import traceback
@@ -177,6 +176,8 @@ class _Run:
 
     def line_of(self, path: str, number: int) -> str:
         """A line of a file that was checked."""
+        import linecache
+
         try:
             return linecache.getline(path, number)
         except (OSError, SyntaxError, LookupError, ValueError):  # a coding line that names no encoding of text

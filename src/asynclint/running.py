@@ -8,10 +8,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from asynclint.checking import Checker
@@ -97,6 +95,7 @@ class Runner:
                     self._kept.put(path, outcome.mask, outcome.findings)
                 yield outcome
         finally:
+            gc.freeze()  # nor will there be any in what was made meanwhile
             gc.enable()
             fresh.close()  # ends its processes
         if self._kept is not None:
@@ -152,6 +151,8 @@ class _Parallel:
     _done: set[str] = field(default_factory=set)
 
     def run(self, work: list[tuple[str, bool]]) -> Iterator[Outcome]:
+        from concurrent.futures.process import BrokenProcessPool
+
         self._gather([path for path, _ in work])
         size = max(1, -(-len(work) // (self.jobs * _CHUNKS)))
         chunks = _in_chunks(work, size)
@@ -175,6 +176,8 @@ class _Parallel:
 
     def _gather(self, paths: list[str]) -> None:
         """Load all modules that checking is likely to need."""
+        from concurrent.futures.process import BrokenProcessPool
+
         program = self.checker.program
         pending = list(dict.fromkeys(map(os.path.abspath, paths)))
         only_async = True
@@ -193,6 +196,9 @@ class _Parallel:
                 only_async = False
 
     def _spread(self, function: Callable[[Any], Any], chunks: list[Any]) -> Iterator[Any]:
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
         _Shared.checker = self.checker
         pool = ProcessPoolExecutor(self.jobs, mp_context=get_context("fork"), initializer=_begin)
         try:

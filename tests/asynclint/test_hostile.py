@@ -22,6 +22,8 @@ from asynclint.settings import Settings
 from asynclint.syntax import extract
 from support.command import BLOCKING
 
+pytestmark = pytest.mark.thorough
+
 SIZE = 2_000_000
 """Characters of what is meant to be large."""
 LIMIT = 60

@@ -51,6 +51,16 @@ def test_namespace_packages_and_src_layouts(tmp_path: Path) -> None:
     assert sinks(tmp_path, "app.py", *roots_of([tmp_path])) == ["time.sleep"]
 
 
+def test_a_directory_without_an_init_is_part_of_the_package_around_it(tmp_path: Path) -> None:
+    (tmp_path / "package" / "part").mkdir(parents=True)
+    (tmp_path / "package" / "__init__.py").touch()
+    file = tmp_path / "package" / "part" / "module.py"
+    file.touch()
+    assert roots_of([file]) == [tmp_path]
+    (tmp_path / "package" / "part" / "pyproject.toml").touch()
+    assert roots_of([file]) == [tmp_path / "package" / "part"]
+
+
 def test_modules_that_import_each_other_end(tmp_path: Path) -> None:
     write(
         tmp_path,

@@ -17,6 +17,7 @@ The tables of the last two:
     lazy = ["glob"]                     # of these: those that return an iterator, and block while it is consumed
     unless = { wait = "timeout=0" }     # not when called so; a list for several; `0=False` by position
     after = ["done"]                    # not once the function has called one of these on the same object
+    memory = ["writestr"]               # not where the object was made of a buffer in memory, as `ZipFile(BytesIO())`
     follows = true                      # not reported where the object itself comes from a sink: `open(…).read()`
     help = "…"                          # the cure, where the category's does not fit
     severity = "info"                   # where the category's does not fit
@@ -37,18 +38,17 @@ The tables of the last two:
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 _ROLES = ("safe", "offloads", "spawns", "pure", "reads")
 _MAPS = ("returns", "items", "callbacks", "runs")
 _KEYS = {
-    *("name", "also", "bases", "category", "blocks", "lazy", "unless", "after", "follows", "help", "severity", "when"),
-    *("since", "virtual", *_MAPS, *_ROLES),
+    *("name", "also", "bases", "category", "blocks", "lazy", "unless", "after", "memory", "follows", "help"),
+    *("severity", "when", "since", "virtual", *_MAPS, *_ROLES),
 }
 
 
@@ -82,6 +82,7 @@ class Sink:
         lazy: Calling it only makes an iterator; it blocks while that is consumed.
         unless: `keyword=value` or `position=value`: a call with any of these arguments does not block.
         after: Where the function has called one of these members on the same object, the call does not block any more.
+        memory: Where the object was made of a buffer in memory, the call does not block.
         follows: Where the object was made by a sink of this category, that sink alone is reported.
     """
 
@@ -94,6 +95,7 @@ class Sink:
     lazy: bool = False
     unless: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    memory: bool = False
     follows: bool = False
 
     @property
@@ -122,7 +124,7 @@ class Catalog:
     maps: dict[str, dict[str, Any]] = field(default_factory=lambda: {kind: {} for kind in _MAPS})
     members: dict[str, set[str]] = field(default_factory=lambda: {role: set() for role in _ROLES})
     aliases: dict[str, str] = field(default_factory=dict)
-    unread: dict[str, Traversable] = field(default_factory=dict)
+    unread: dict[str, Path] = field(default_factory=dict)
     """Top-level module to the file that tells of it, until that is read."""
     declares: set[str] = field(default_factory=set)
     """Names that the user's settings speak of, which may be functions of the program."""
@@ -199,13 +201,14 @@ class Catalog:
             lazy=member in api.get("lazy", ()),
             unless=(unless,) if isinstance(unless, str) else tuple(unless),
             after=tuple(api.get("after", ())),
+            memory=member in api.get("memory", ()),
             follows=api.get("follows", False),
         )
 
-    def cover(self, files_: dict[str, Traversable]) -> None:
+    def cover(self, files: dict[str, Path]) -> None:
         """Take in files by the top-level module that they tell of, to be read when its name comes up."""
-        self.unread.update(files_)
-        self._covered.update(files_)
+        self.unread.update(files)
+        self._covered.update(files)
 
     def canonical(self, name: str) -> str:
         """The name that entries use for `name`: aliases replaced, inherited members named by their class."""
@@ -239,9 +242,7 @@ class Catalog:
             general = self.sinks.get(f"{owner}.*")
             if general is not None and not member.startswith("_"):
                 candidate = f"{owner}.{member}"
-                self.sinks[candidate] = Sink(
-                    candidate, general.category, general.number, general.help, general.severity, general.when
-                )
+                self.sinks[candidate] = replace(general, name=candidate)
                 return candidate
         return name
 
@@ -295,18 +296,18 @@ class Catalog:
 
 def read_catalog() -> Catalog:
     """The catalogue that comes with the package; its files are read as their names come up."""
-    folder = files(__name__)
+    folder = Path(__file__).parent
     catalog = Catalog()
-    categories = tomllib.loads(folder.joinpath("categories.toml").read_text(encoding="utf-8"))
+    categories = tomllib.loads((folder / "categories.toml").read_text(encoding="utf-8"))
     catalog.categories.update({name: Category(name, **entry) for name, entry in categories.items()})
-    for file in _tables(folder.joinpath("runtimes")):
+    for file in _tables(folder / "runtimes"):
         catalog.add(tomllib.loads(file.read_text(encoding="utf-8")), file.name)
-    catalog.cover({file.name.removesuffix(".toml"): file for file in _tables(folder.joinpath("apis"))})
+    catalog.cover({file.stem: file for file in _tables(folder / "apis")})
     return catalog
 
 
-def _tables(folder: Traversable) -> Iterable[Traversable]:
-    return sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+def _tables(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.toml"))
 
 
 @cache

@@ -52,19 +52,26 @@ class Answers:
         self._masks: dict[int, int] = {}  # most answers rest on the same few sources
         self._lowest = _COMPLETE  # depth of the outermost unfinished question that was leaned on
 
+    def known(self, key: Any) -> Any:
+        """The answer to a question that was asked before; `None` if it was not."""
+        known = self._known.get(key)
+        if known is None:
+            return None
+        value, mask, lowest = known
+        self._sources.mask |= mask
+        self._lowest = min(self._lowest, lowest)
+        return value
+
     def get(self, key: Any, empty: Any, answer: Callable[..., Any], *arguments: Any) -> Any:
         """The answer to the question called `key`: `answer(*arguments)`, or what that gave before.
 
         Args:
             empty: The answer for a question that depends on itself, or nests too deeply.
         """
-        sources = self._sources
-        known = self._known.get(key)
-        if known is not None:
-            value, mask, lowest = known
-            sources.mask |= mask
-            self._lowest = min(self._lowest, lowest)
+        value = self.known(key)
+        if value is not None:
             return value
+        sources = self._sources
         depth = self._depth
         if depth > _DEPTH:
             self._lowest = 0

@@ -96,9 +96,8 @@ class Blocking:
 
     def _blocked(self, module: ProgramModule, index: int, edge: Edge, on_loop: set[Node]) -> Iterator[Blocked]:
         target = edge.target
-        hop = self._hop(module, index, edge.call)
         if isinstance(target, Sink):
-            yield Blocked(index, edge.call, target, (hop,))
+            yield Blocked(index, edge.call, target, (self._hop(module, index, edge.call),))
         elif target not in on_loop:
             self._sources.mask |= self._masks[target]
             for way in self._ways[target]:
@@ -106,7 +105,8 @@ class Blocking:
                 if rest is not None:
                     sink, hops = self._chain(target, way)
                     others = self._count(target, way[0]) - 1
-                    yield Blocked(index, edge.call, sink, (hop, *hops), others, is_proven(rest))
+                    hops.insert(0, self._hop(module, index, edge.call))
+                    yield Blocked(index, edge.call, sink, tuple(hops), others, is_proven(rest))
 
     # -- ways --------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from asynclint.project.values import (
     Collection,
     Coroutine,
     External,
+    ExternalInstance,
     FunctionValue,
     Generator,
     Instance,
@@ -33,6 +34,7 @@ _ITERATES = ("for", "yield from")
 _CONTEXT_MANAGERS = ("contextmanager", "contextlib.contextmanager")
 _AWAITABLES = ("Awaitable", "Coroutine", "Future", "Task")
 _DOUBLE = re.compile(r"(In)?Memory|Ephemeral|Fake|Mock|Dummy|Stub|Null|NoOp|Noop")
+_BUFFERS = ("io.BytesIO", "io.StringIO")
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 
 
@@ -122,8 +124,10 @@ class CallGraph:
         function = module.facts.functions[index]
         for call in function.calls:
             values = self._resolver.resolve(module, index, call.target)
+            if not values:
+                continue
             yield from self._joined(call, [list(self._runs(module, index, call, value)) for value in values])
-            if values and _hands_over(call):
+            if _hands_over(call):
                 for value in values:
                     for argument in self._handover.run_here(call, value):
                         handed = self._resolver.binding(module, index, argument)
@@ -137,7 +141,7 @@ class CallGraph:
         """Edges for the things a call may run: all that there are for one, a choice for several."""
         if not alternatives or not all(alternatives):
             return  # one of the things this may be does not block
-        distinct = dict.fromkeys(tuple(dict.fromkeys(targets)) for targets in alternatives)
+        distinct = {tuple(dict.fromkeys(targets)): None for targets in alternatives}
         if len(distinct) == 1:
             yield from (Edge(call, target) for target in next(iter(distinct)))
         else:
@@ -156,7 +160,8 @@ class CallGraph:
         """Edges of what a path runs without being a written call: iterations, operators, properties."""
         base, _, name = path.removesuffix("()").rpartition(".")
         receivers = self._resolver.resolve(module, index, base)
-        if not receivers:
+        is_read = path[-1] != ")"
+        if not receivers or (is_read and not all(self._resolver.has_property(value, name) for value in receivers)):
             return
         use = "for" if name in ("__iter__", "__next__") else "other"
         call = Call(path, *place, use, [], {}, implicit=True)
@@ -171,7 +176,7 @@ class CallGraph:
                     targets += [(function.path, function.index)] if self._runs_here(function, call) else []
                 case Instance():
                     for value, is_property in self._resolver.looked_up(receiver, name):
-                        if is_property or path.endswith("()"):
+                        if is_property or not is_read:
                             targets += self._runs(module, index, call, value)
             alternatives.append(targets)
         yield from self._joined(call, alternatives)
@@ -182,6 +187,8 @@ class CallGraph:
                 sink = self._catalog.sink(name)
                 if sink is not None and self._blocks(module, index, call, sink):
                     yield sink
+            case ExternalInstance(name):
+                yield from self._runs(module, index, call, External(f"{name}.__call__"))
             case FunctionValue():
                 yield from self._runs_function(call, value)
             case ClassValue() | Instance():
@@ -235,6 +242,8 @@ class CallGraph:
             return False
         if sink.after and _has_asked(module.facts.functions[index], call, sink.after):
             return False
+        if sink.memory and self._is_in_memory(module, index, call.target.rpartition(".")[0]):
+            return False
         return not (sink.follows and self._made_here(module, index, call.target.rpartition(".")[0], sink, set()))
 
     def _made_here(self, module: ProgramModule, index: int, receiver: str, sink: Sink, seen: set[str]) -> bool:
@@ -252,6 +261,23 @@ class CallGraph:
         ids = root.partition("@")[2]
         bindings = module.facts.functions[index].bindings
         return any(self._made_here(module, index, bindings[int(i)][1], sink, seen) for i in ids.split(",") if i)
+
+    def _is_in_memory(self, module: ProgramModule, index: int, receiver: str) -> bool:
+        """Whether an object was made, in this function, of a buffer in memory."""
+        function = module.facts.functions[index]
+        ids = receiver.partition("@")[2].split(",")
+        makers = [function.bindings[int(i)][1] if i.isdecimal() else receiver for i in ids]
+        targets = {maker.removesuffix(".__enter__()").removesuffix("()") for maker in makers}
+        made = [call for call in function.calls if call.target in targets]
+        return {call.target for call in made} == targets and all(
+            self._is_buffer(value)
+            for call in made
+            for value in self._resolver.binding(module, index, _first(call)) or (None,)
+        )
+
+    @staticmethod
+    def _is_buffer(value: Value | None) -> bool:
+        return isinstance(value, ExternalInstance) and value.name in _BUFFERS
 
     # -- functions of the program ------------------------------------------------------------------------------------
 
@@ -280,6 +306,10 @@ class CallGraph:
         return any(isinstance(result, Coroutine) for result in results)
 
 
+def _first(call: Call) -> str:
+    return call.arguments[0] if call.arguments else call.keywords.get("file", call.keywords.get("fileobj", ""))
+
+
 def _hands_over(call: Call) -> bool:
     """Whether an argument may be a function: no constant, nor what a call gives."""
     return any(argument and argument[0] != "=" and argument[-1] != ")" for argument in call.arguments) or any(
@@ -295,9 +325,14 @@ def _has_asked(function: Function, call: Call, members: tuple[str, ...]) -> bool
 
 
 def _is_given(call: Call, argument: str) -> bool:
-    """Whether a call has this argument: `timeout=0` by name, `1=0` or `0=os.devnull` by position."""
+    """Whether a call has this argument: `timeout=0` by name, `1=0` or `1=os.WNOHANG` by position."""
     name, _, value = argument.partition("=")
-    if not name.isdecimal():
-        return call.keywords.get(name) == f"= {value}"
-    position = int(name)
-    return position < len(call.arguments) and plain(call.arguments[position]) in (f"= {value}", value)
+    if name.isdecimal():
+        given = call.arguments[int(name)] if int(name) < len(call.arguments) else ""
+    else:
+        given = call.keywords.get(name, "")
+    if given.startswith("="):
+        return given == f"= {value}"
+    # A named constant, which may have been imported by name: `os.devnull`, `devnull`, `zmq.NOBLOCK | zmq.SNDMORE`.
+    words = plain(given).partition(".__")[0].rpartition(".")
+    return bool(words[2]) and not value[:1].isdecimal() and words[2] == value.rpartition(".")[2]

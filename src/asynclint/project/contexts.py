@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from asynclint.findings import Context
 from asynclint.project.modules import ProgramModule
-from asynclint.syntax import Call, Function, Module, plain
+from asynclint.syntax import Function, Module, plain
 
 _NAMES = frozenset(("lifespan", "on_startup", "startup", "before_serving", "before_server_start"))
 _EVENTS = frozenset(("= 'startup'", "= 'before_server_start'", "= 'main_process_start'"))
@@ -24,7 +25,7 @@ def context_of(module: ProgramModule, index: int) -> Context:
         function = facts.functions[index]
         if _in_script(facts, function):
             return Context.SCRIPT
-        if _at_startup(facts, index, function):
+        if _at_startup(module, index, function):
             return Context.STARTUP
         index = function.parent
     return Context.NONE
@@ -41,27 +42,31 @@ def _in_script(facts: Module, function: Function) -> bool:
     return any(first <= call.line <= last and plain(call.target) == function.name for call in calls)
 
 
-def _at_startup(facts: Module, index: int, function: Function) -> bool:
+def _at_startup(module: ProgramModule, index: int, function: Function) -> bool:
     if function.name in _NAMES or any(
         plain(d).removesuffix("()").rpartition(".")[2] in _NAMES for d in function.decorators
     ):
         return True
-    outer = facts.functions[function.parent]
-    return any(_registers(outer, call, f"def {index}", function) for call in outer.calls)
+    handed, decorators = _registered(module, function.parent)
+    return f"def {index}" in handed or any(
+        line < function.line and decorator in function.decorators for decorator, line in decorators
+    )
 
 
-def _registers(outer: Function, call: Call, binding: str, function: Function) -> bool:
-    """Whether a call hands the function over to be run at start-up, or decorates it so."""
-    target = plain(call.target)
-    if target.rpartition(".")[2] in _REGISTERS and call.arguments and call.arguments[0] in _EVENTS:
-        decorates = any(decorator == f"{call.target}()" for decorator in function.decorators)
-        return (decorates and call.line < function.line) or any(_means(outer, a, binding) for a in call.arguments[1:])
-    if _LISTS.search(target):
-        return any(_means(outer, argument, binding) for argument in call.arguments)
-    return any(_means(outer, call.keywords.get(keyword, ""), binding) for keyword in _KEYWORDS)
-
-
-def _means(outer: Function, path: str, binding: str) -> bool:
-    """Whether a path of the enclosing function is just the name of the function bound so."""
-    ids = path.partition("@")[2].split(",")
-    return any(number.isdecimal() and outer.bindings[int(number)][1] == binding for number in ids)
+@lru_cache(maxsize=64)  # findings come module by module
+def _registered(module: ProgramModule, index: int) -> tuple[set[str], list[tuple[str, int]]]:
+    """What a function hands over to be run at start-up (binding values), and the decorators, by line, that do so."""
+    function = module.facts.functions[index]
+    paths: list[str] = []
+    decorators: list[tuple[str, int]] = []
+    for call in function.calls:
+        target = plain(call.target)
+        if target.rpartition(".")[2] in _REGISTERS and call.arguments and call.arguments[0] in _EVENTS:
+            decorators.append((f"{call.target}()", call.line))
+            paths += call.arguments[1:]
+        elif _LISTS.search(target):
+            paths += call.arguments
+        else:
+            paths += [call.keywords[keyword] for keyword in _KEYWORDS if keyword in call.keywords]
+    numbers = [number for path in paths for number in path.partition("@")[2].split(",") if number.isdecimal()]
+    return {function.bindings[int(number)][1] for number in numbers}, decorators

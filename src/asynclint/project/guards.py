@@ -13,6 +13,7 @@ Guards = tuple[str, ...]
 """Conditions on the parameters of one function, in the form of `syntax/conditions.py`; `UNPROVEN` among them."""
 UNPROVEN = "?"
 """Stands for conditions that few values meet, on something of which nothing is known."""
+_ON_OPTIONS = ("has", "gets")
 _SELECTIVE = ("==", "in", "startswith", "endswith", "isa", "set")
 
 
@@ -34,7 +35,14 @@ def carried(
             continue
         name, _, what = guard.partition(" ")
         argument = _argument(call, callee, int(name[1:]))
-        if what.startswith("isa "):
+        if what.partition(" ")[0] in _ON_OPTIONS:
+            found = _keyword(call, what)
+            if found is None:  # they are handed on, as they came or made up
+                number = call.keywords["**"].partition("@")[2]
+                conditions.append(guard_on(number, guard) if number.isdecimal() else "")
+            elif found is not (name[0] == "+"):
+                return None
+        elif what.startswith("isa "):
             verdict = is_instance(argument, what[4:]) if argument else None
             if verdict is None:
                 number = argument.partition("@")[2]
@@ -52,6 +60,15 @@ def carried(
     return [condition for condition in conditions if condition]
 
 
+def _keyword(call: Call, what: str) -> bool | None:
+    """Whether a call gives a keyword that `**options` of its callee takes up; `None` if that is not known."""
+    kind, _, key = what.partition(" ")
+    given = call.keywords.get(literal_eval(key))
+    if given is None:
+        return None if "**" in call.keywords else False
+    return kind == "has" or not given.startswith("= ") or bool(literal_eval(given[2:]))
+
+
 def guard_on(number: str, guard: str) -> str:
     """The same condition on another parameter."""
     return f"{guard[0]}{number} {guard.partition(' ')[2]}"
@@ -59,10 +76,18 @@ def guard_on(number: str, guard: str) -> str:
 
 def within(conditions: Iterable[str], caller: Function) -> Guards:
     """The conditions as far as they rest on parameters of the caller; on other variables they are not known to hold."""
-    count = len(caller.parameters)
     conditions = (c for c in conditions if c != NONBLOCKING)
-    kept = (c if c == UNPROVEN or int(c.partition(" ")[0][1:]) < count else _unknown(c) for c in conditions)
+    kept = (c if c == UNPROVEN or _is_about(c, caller) else _unknown(c) for c in conditions)
     return tuple(dict.fromkeys(c for c in kept if c))
+
+
+def _is_about(condition: str, function: Function) -> bool:
+    """Whether a condition is on a parameter of a function, and one on options on its own `**options`."""
+    place, operator = condition.split(" ")[:2]
+    number = int(place[1:])
+    if number >= len(function.parameters):
+        return False
+    return operator not in _ON_OPTIONS or function.parameters[number].startswith("**")
 
 
 def is_proven(conditions: Iterable[str]) -> bool:

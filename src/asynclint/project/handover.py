@@ -205,6 +205,8 @@ class Handover:
 
 def _parameter(function: Function, path: str) -> int:
     """The number of the parameter that a path is, or -1; `self` does not count."""
+    if not path or not path[-1].isdecimal():
+        return -1
     number = path.partition("@")[2]
     if not number.isdecimal() or int(number) >= len(function.parameters):
         return -1

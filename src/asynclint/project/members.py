@@ -101,20 +101,34 @@ class Members:
 
     def looked_up(self, value: ClassValue | Instance, name: str) -> list[tuple[Value, bool]]:
         """What the classes of `value` hold under `name`, each with whether reading it calls it (a property)."""
-        cls, after = (value, None) if isinstance(value, ClassValue) else (value.cls, value.after)
-        order = self.resolution_order(cls)
-        if after is not None and after in order:
-            order = order[order.index(after) + 1 :]
-        for owner in order:
+        for owner in self._owners(value):
             if isinstance(owner, ClassValue):
                 module, fact = self.class_facts(owner)
                 if (attributes := fact.attributes.get(name)) is not None:
-                    return self._bound(module, attributes, cls)
+                    return self._bound(module, attributes, value if isinstance(value, ClassValue) else value.cls)
             elif isinstance(owner, External):
                 inherited = self._catalog.canonical(f"{owner.name}.{name}")
                 if self._catalog.knows(inherited):
                     return [(External(inherited), False)]
         return []
+
+    def has_property(self, value: Value, name: str) -> bool:
+        """Whether reading an attribute may run a function, told without looking at what it gives."""
+        if not isinstance(value, Instance):
+            return False
+        for owner in self._owners(value):
+            if isinstance(owner, ClassValue):
+                attributes = self.class_facts(owner)[1].attributes.get(name)
+                if attributes is not None:
+                    return any(binding.startswith("def ") for _, binding in attributes)
+        return False
+
+    def _owners(self, value: ClassValue | Instance) -> list[Value]:
+        """The classes in which attributes of `value` are looked up, in order."""
+        if isinstance(value, ClassValue):
+            return self.resolution_order(value)
+        order = self.resolution_order(value.cls)
+        return order if value.after is None or value.after not in order else order[order.index(value.after) + 1 :]
 
     def _bound(
         self, module: ProgramModule, attributes: list[tuple[int, str]], receiver: ClassValue
@@ -174,8 +188,9 @@ class Members:
                 if module is None:
                     return ()
                 return self._returned(module, function_value, module.facts.functions[function_value.index])
-            case ExternalInstance():
-                return (value,)  # only reached through `__await__`
+            case ExternalInstance(name):
+                result = self._catalog.result(f"{name}.__call__")
+                return (ExternalInstance(result),) if result else (value,)  # itself: reached through `__await__`
             case External(name):
                 return self._external_result(name)
             case Giver(results):
@@ -215,22 +230,41 @@ class Members:
 
     def resolution_order(self, cls: ClassValue) -> list[Value]:
         """The class and its bases, nearest first; bases outside the program are `External`, unknown ones left out."""
-        order: list[Value] = self._answers.get(cls, [cls], self._linearised, cls)
-        return order
+        order: list[Value] | None = self._answers.known(cls)
+        if order is None:
+            # Not by recursion: hierarchies may be deep, and a class may inherit from itself by mistake.
+            for ancestor in reversed(self._line(cls)):
+                order = self._answers.get(ancestor, [ancestor], self._linearised, ancestor)
+        return order or [cls]
+
+    def _line(self, cls: ClassValue) -> list[ClassValue]:
+        """The class, its only base, the only base of that …, as far as their orders are not known yet."""
+        line = {cls: None}
+        bases = self._bases(cls)
+        while len(bases) == 1 and isinstance(base := bases[0], ClassValue):
+            if base in line or self._answers.known(base) is not None:
+                break
+            line[base] = None
+            bases = self._bases(base)
+        return list(line)
+
+    def _bases(self, cls: ClassValue) -> list[Value]:
+        module, fact = self.class_facts(cls)
+        return [base for path in fact.bases for base in self.resolve(module, fact.scope, path)]
 
     def _linearised(self, cls: ClassValue) -> list[Value]:
-        # Not by recursion: hierarchies may be deep, and a class may inherit from itself by mistake.
-        seen: dict[Value, None] = {}
-        pending: list[Value] = [cls]
+        seen: dict[Value, None] = {cls: None}
+        pending = self._bases(cls)[::-1]
+        if len(pending) == 1 and isinstance(pending[0], ClassValue):
+            order: list[Value] | None = self._answers.known(pending[0])
+            if order is not None and cls not in order:
+                return [cls, *order]
         while pending:
             ancestor = pending.pop()
-            if ancestor in seen:
-                continue
-            seen[ancestor] = None
-            if isinstance(ancestor, ClassValue):
-                module, fact = self.class_facts(ancestor)
-                bases = [base for path in fact.bases for base in self.resolve(module, fact.scope, path)]
-                pending.extend(reversed(bases))
+            if ancestor not in seen:
+                seen[ancestor] = None
+                if isinstance(ancestor, ClassValue):
+                    pending.extend(reversed(self._bases(ancestor)))
         return list(seen)
 
 

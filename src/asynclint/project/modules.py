@@ -12,6 +12,7 @@ from asynclint.project.answers import Sources
 from asynclint.syntax import Module
 
 _TESTS = {"test", "tests"}
+_PROJECT = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
 class ProgramModule:
@@ -23,7 +24,7 @@ class ProgramModule:
         is_test: Its name, or that of a directory it lies in, says that it holds tests.
     """
 
-    __slots__ = ("_lines", "_number", "facts", "is_test", "path")
+    __slots__ = ("_lines", "_number", "_shown", "facts", "is_test", "path")
 
     def __init__(
         self, path: str, facts: Module, lines: list[str] | None = None, *, bit: int = 1, is_test: bool = False
@@ -33,6 +34,7 @@ class ProgramModule:
         self._number = bit.bit_length() - 1
         self.is_test: bool = is_test
         self._lines = lines
+        self._shown = ""
 
     @property
     def bit(self) -> int:
@@ -42,8 +44,9 @@ class ProgramModule:
     @property
     def shown(self) -> str:
         """The file as reports name it: relative to the working directory, where it lies below it."""
-        here = os.getcwd() + os.sep
-        return self.path.removeprefix(here)
+        if not self._shown:
+            self._shown = self.path.removeprefix(os.getcwd() + os.sep)
+        return self._shown
 
     def line(self, number: int) -> str:
         """A line of the source, 1-based, without its end; `""` beyond the last."""
@@ -225,15 +228,29 @@ def installed_roots() -> tuple[str, ...]:
 def roots_of(paths: Iterable[str | Path]) -> list[Path]:
     """The source roots that make the given files importable.
 
-    A file's root is the parent of its topmost package; a directory given as such is a root, and so is its `src`.
+    A file's root is the parent of its topmost package; a directory given as such is a root, and so is its `src`. A
+    directory without an `__init__.py` in a package that has one is part of it (PEP 420).
     """
     roots: dict[Path, None] = {}
     for path in (Path(path).absolute() for path in paths):
         # `os.path` answers no where `pathlib` raises: in a directory that may not be looked into.
         directory = path if os.path.isdir(path) else path.parent
-        while os.path.isfile(directory / "__init__.py") and directory != directory.parent:
-            directory = directory.parent
+        package: Path | None = directory
+        while package is not None:
+            directory = package
+            while os.path.isfile(directory / "__init__.py") and directory != directory.parent:
+                directory = directory.parent
+            package = _package_around(directory)
         roots[directory] = None
         if directory == path and os.path.isdir(path / "src"):
             roots[path / "src"] = None
     return list(roots)
+
+
+def _package_around(directory: Path) -> Path | None:
+    """The nearest directory above, within the project, that is a regular package."""
+    while directory != directory.parent and not any(os.path.exists(directory / mark) for mark in _PROJECT):
+        directory = directory.parent
+        if os.path.isfile(directory / "__init__.py"):
+            return directory
+    return None

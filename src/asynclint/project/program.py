@@ -269,8 +269,14 @@ def read_source(path: str) -> bytes:
     Raises:
         OSError: It cannot be read, or is something else: a FIFO would never end.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(f"not a regular file: {path}")
-        return file.read()
+        parts = [os.read(descriptor, status.st_size + 1)]
+        while parts[-1]:
+            parts.append(os.read(descriptor, status.st_size + 1))
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)

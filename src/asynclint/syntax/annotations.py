@@ -13,6 +13,8 @@ def annotation(node: ast.expr | None) -> str:
     Containers keep their arguments (`list[Client]`). What is not understood gives `""`.
     """
     match node:
+        case None:
+            return ""
         case ast.Name(id=name):
             return name
         case ast.Attribute(value=value, attr=attr):

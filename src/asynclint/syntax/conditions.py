@@ -8,6 +8,7 @@ A condition is a string, so that it can be kept with the calls it guards:
     +0 isa str|io.IOBase    it is an instance of one of the types
     +0 == 'fast'            it equals the constant; `in ('a', 'b')`, `startswith 'x'`, `endswith 'x'` in the same way
     off                     no event loop runs on this thread
+    +2 has 'mode'           the third, which is `**options`, holds this keyword; `gets 'mode'`: with something true
     nonblocking             the socket is not a blocking one: it is expected to raise `BlockingIOError`
 """
 
@@ -31,6 +32,9 @@ _MAY_BLOCK = re.compile(r"^_?(can|may)_block")
 """Names of functions that take nothing and tell whether a loop is running on this thread, or that none is."""
 _NONBLOCKING_ERRORS = ("BlockingIOError", "SSLWantReadError", "SSLWantWriteError")
 _AFFIXES = ("startswith", "endswith")
+_SILENT = frozenset((ast.Attribute, ast.Subscript, ast.Constant, ast.Await))
+_ASKS = ("get", "pop")
+_FILLS = ("setdefault", "update")
 
 Conditions = tuple[list[str], list[str]]
 """What holds where a test is true, and where it is false."""
@@ -38,6 +42,8 @@ Conditions = tuple[list[str], list[str]]
 
 def conditions(test: ast.expr, scope: Scope) -> Conditions:
     """What a test says, read at this point of `scope`."""
+    if type(test) in _SILENT:
+        return [], []
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             true, false = conditions(operand, scope)
@@ -49,6 +55,8 @@ def conditions(test: ast.expr, scope: Scope) -> Conditions:
                 off = [[OFF_LOOP]] if all(OFF_LOOP in false for _, false in both) else []
                 return [c for true, _ in both for c in true], [c for false in off for c in false]
             return [], [c for _, false in both for c in false]
+        case ast.NamedExpr(value=value):
+            return conditions(value, scope)
         case ast.Name(id=name):
             if _is_loop(name, scope):
                 return [], [OFF_LOOP]
@@ -63,6 +71,10 @@ def conditions(test: ast.expr, scope: Scope) -> Conditions:
             if _ON_LOOP.search(name):
                 return [], [OFF_LOOP]
             return ([OFF_LOOP], []) if _MAY_BLOCK.search(name) else ([], [])
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id=name), attr=asks), args=[ast.Constant(value=str(key)), *default]
+        ) if asks in _ASKS and all(isinstance(given, ast.Constant) and not given.value for given in default):
+            return _about_options(name, f"gets {key!r}", scope)
         case ast.Call(
             func=ast.Attribute(value=ast.Name(id=name), attr=affix), args=[ast.Constant(value=str(text))]
         ) if affix in _AFFIXES:
@@ -81,6 +93,10 @@ def _compared(left: ast.expr, operator: ast.cmpop, right: ast.expr, scope: Scope
                 return [OFF_LOOP], []
             case _:
                 return [], []
+    match left, operator, right:
+        case ast.Constant(value=str(key)), ast.In() | ast.NotIn(), ast.Name(id=name):
+            true, false = _about_options(name, f"has {key!r}", scope)
+            return (true, false) if isinstance(operator, ast.In) else (false, true)
     if not isinstance(left, ast.Name):
         return [], []
     is_none = isinstance(right, ast.Constant) and right.value is None
@@ -118,6 +134,17 @@ def _about(name: str, what: str, scope: Scope) -> Conditions:
     return [f"+{first} {what}"], [f"-{first} {what}"]
 
 
+def _about_options(name: str, what: str, scope: Scope) -> Conditions:
+    """A condition on what `**options` holds, as long as the function itself puts nothing in."""
+    root = scope.env.get(name, "")
+    function = scope.function
+    if scope.options < 0 or root != f"{name}@{scope.options}" or f"{root}.__setitem__()" in function.writes:
+        return [], []
+    if any(call.target in (f"{root}.{fills}" for fills in _FILLS) for call in function.calls):
+        return [], []
+    return [f"+{scope.options} {what}"], [f"-{scope.options} {what}"]
+
+
 def _types(node: ast.expr) -> str:
     """The types that `isinstance` is asked for, joined by `|`; `""` where they are no plain names."""
     parts = node.elts if isinstance(node, ast.Tuple) else [node]
@@ -143,18 +170,18 @@ def _is_loop(name: str, scope: Scope) -> bool:
 
 
 def _is_thread(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and _last(node.func) in _THREADS
+    return isinstance(node, ast.Call) and last_name(node.func) in _THREADS
 
 
 def asks_for_loop(node: ast.expr | None) -> bool:
     """Whether an expression gives the running loop, and raises where there is none."""
-    return isinstance(node, ast.Call) and _last(node.func) in _LOOPS
+    return isinstance(node, ast.Call) and last_name(node.func) in _LOOPS
 
 
 def handles_no_loop(node: ast.Try | ast.TryStar, handler: ast.ExceptHandler) -> bool:
     """Whether a handler runs because asking for the running loop has failed: that is all its `try` does."""
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    if handler.type is not None and not any(_last(kind) in _NO_LOOP for kind in caught if kind is not None):
+    if handler.type is not None and not any(last_name(kind) in _NO_LOOP for kind in caught if kind is not None):
         return False
     first = node.body[0]
     return isinstance(first, (ast.Assign, ast.Expr, ast.Return, ast.AnnAssign)) and asks_for_loop(first.value)
@@ -173,12 +200,13 @@ def expects_nonblocking(node: ast.Try | ast.TryStar) -> bool:
     """Whether a `try` is ready for what only sockets in non-blocking mode raise."""
     for handler in node.handlers:
         caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        if any(kind is not None and _last(kind) in _NONBLOCKING_ERRORS for kind in caught):
+        if any(kind is not None and last_name(kind) in _NONBLOCKING_ERRORS for kind in caught):
             return True
     return False
 
 
-def _last(node: ast.expr) -> str:
+def last_name(node: ast.expr) -> str:
+    """The name at the end of `a.b.name`; `""` for what is no name."""
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name

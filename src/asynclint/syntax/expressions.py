@@ -46,15 +46,13 @@ class ExpressionWalker:
 
     def path(self, node: ast.expr | None, use: str = "other") -> str:
         """Walk an expression; its access path, or `""`."""
-        if node is None:
-            return ""
-        method = _TABLE.get(type(node))
-        if method is None:
-            return self.rest(node)
-        return method(self, node, use)
+        return "" if node is None else _TABLE[type(node)](self, node, use)
 
     def values(self, node: ast.expr | None, use: str = "other") -> list[str]:
         """Binding values that an expression may have: one for each arm of `a if c else b`, `a or b`."""
+        kind = type(node)
+        if kind is ast.Call or kind is ast.Name:  # nearly always
+            return [self.path(node, use)]
         match node:
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 self.path(test)
@@ -89,7 +87,7 @@ class ExpressionWalker:
         if known:
             scope.guards = [*scope.guards, *(c for c in known if c != OFF_LOOP and c not in scope.guards)]
 
-    def rest(self, node: ast.AST) -> str:
+    def rest(self, node: ast.AST, use: str = "other") -> str:
         """Walk what has no access path of its own: all child expressions, in order."""
         for name in node._fields:
             child = getattr(node, name)
@@ -138,15 +136,15 @@ class ExpressionWalker:
         """Note a path that may run code although no call is written."""
         scope = self.scope
         if scope.records and path not in scope.function.touched:
-            scope.function.touched[path] = (node.lineno, node.col_offset, *_end(node))
+            scope.function.touched[path] = place(node)
 
     def _call(self, node: ast.Call, use: str) -> str:
         function = node.func
         # What is called is looked up, too, but a property that gives a function is rare.
         target = self._member(function) if isinstance(function, ast.Attribute) else self.path(function)
         consumed = "for" if target in _CONSUMERS else "other"
-        arguments = [self._argument(argument, consumed) for argument in node.args]
-        keywords = {keyword.arg or "**": self._argument(keyword.value) for keyword in node.keywords}
+        arguments = [self._argument(argument, consumed) for argument in node.args] if node.args else []
+        keywords = {k.arg or "**": self._argument(k.value) for k in node.keywords} if node.keywords else {}
         self.record(node, target, use, arguments, keywords)
         if arguments and target.rpartition(".")[2].partition("@")[0] == "partial":
             return arguments[0] if arguments[0][:1] not in ("=", "*") else ""
@@ -165,10 +163,8 @@ class ExpressionWalker:
         """Note a call."""
         scope = self.scope
         if scope.records:
-            place = node.lineno, node.col_offset, *_end(node)
-            scope.function.calls.append(
-                Call(target, *place, use, arguments, keywords, implicit, scope.lazy, scope.guards)
-            )
+            call = Call(target, *place(node), use, arguments, keywords, implicit, scope.lazy, scope.guards)
+            scope.function.calls.append(call)
 
     def _argument(self, node: ast.expr, use: str = "other") -> str:
         kind = type(node)
@@ -189,6 +185,20 @@ class ExpressionWalker:
         if self.scope.statement is not None:
             self.scope.statement.awaits += 1
         return f"{path}{_AWAITED}" if path else ""
+
+    def _joined(self, node: ast.JoinedStr, use: str) -> str:
+        for part in node.values:
+            if type(part) is ast.FormattedValue:
+                self.path(part.value)
+                self.path(part.format_spec)
+        return ""
+
+    def _dict(self, node: ast.Dict, use: str) -> str:
+        for key in node.keys:
+            self.path(key)
+        for value in node.values:
+            self.path(value)
+        return ""
 
     def _ifexp(self, node: ast.IfExp, use: str) -> str:
         self.values(node, use)
@@ -309,14 +319,14 @@ def constant(value: object) -> str:
     return f"= {value!r}" if is_short or value is None or isinstance(value, (bool, int, float)) else "="
 
 
-def _end(node: ast.expr) -> tuple[int, int]:
-    if node.end_lineno is None or node.end_col_offset is None:
-        raise AssertionError("nodes from ast.parse have end positions")
-    return node.end_lineno, node.end_col_offset
+def place(node: ast.expr | ast.stmt | ast.ExceptHandler) -> tuple[int, int, int, int]:
+    """Where a node from `ast.parse` begins and ends."""
+    return node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
 
 
 _W = ExpressionWalker
 _TABLE: dict[type[ast.expr], Callable[..., str]] = {
+    **dict.fromkeys(ast.expr.__subclasses__(), _W.rest),
     ast.Constant: _W._constant,
     ast.Name: _W._name,
     ast.Attribute: _W._attribute,
@@ -339,4 +349,6 @@ _TABLE: dict[type[ast.expr], Callable[..., str]] = {
     ast.SetComp: _W._comprehension,
     ast.GeneratorExp: _W._comprehension,
     ast.DictComp: _W._comprehension,
+    ast.Dict: _W._dict,
+    ast.JoinedStr: _W._joined,
 }

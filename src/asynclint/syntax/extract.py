@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 import io
 import re
-import tokenize
 import warnings
-from typing import TypeVar
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.expressions import constant
 from asynclint.syntax.facts import Call, Class, Function, Module, Statement
 from asynclint.syntax.newer import newer_syntax
 from asynclint.syntax.scope import Scope
-from asynclint.syntax.statements import StatementWalker
+from asynclint.syntax.statements import KINDS, StatementWalker
 
 _NOQA = re.compile(rb"#\s*noqa(?::\s?(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?", re.I)
 _Placed = TypeVar("_Placed", Call, Statement)
@@ -74,22 +75,30 @@ def _noqa(source: bytes) -> dict[int, list[str]]:
 
 def _count_characters(module: Module, source: bytes) -> None:
     """`ast` counts columns in UTF-8 bytes; facts count characters."""
+    import tokenize
+
     encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
     # The columns of `ast` refer to the decoded text in UTF-8, whatever the file is in.
     lines = source.decode(encoding).encode().splitlines()
+    wide = {number: text for number, text in enumerate(lines, 1) if not text.isascii()}
+    numbers = list(wide)
 
     def characters(line: int, column: int) -> int:
-        text = lines[line - 1] if line <= len(lines) else b""
-        return column if text.isascii() else len(text[:column].decode("utf-8", "replace"))
+        return len(wide[line][:column].decode("utf-8", "replace")) if line in wide else column
 
     def placed(node: _Placed) -> _Placed:
+        if node.line not in wide and node.end_line not in wide:
+            return node
         return node._replace(
             column=characters(node.line, node.column), end_column=characters(node.end_line, node.end_column)
         )
 
-    def recount(statements: list[Statement]) -> list[Statement]:
-        blocks = ([(label, recount(block)) for label, block in s.blocks] for s in statements)
-        return [placed(s)._replace(blocks=inner) for s, inner in zip(statements, blocks, strict=True)]
+    def recount(statement: Statement) -> Statement:
+        following = bisect_left(numbers, statement.line)
+        if following < len(numbers) and numbers[following] <= statement.end_line:
+            blocks = [(label, [*map(recount, block)]) for label, block in statement.blocks]
+            return placed(statement)._replace(blocks=blocks)
+        return statement
 
     for function in module.functions:
         function.column = characters(function.line, function.column)
@@ -98,7 +107,7 @@ def _count_characters(module: Module, source: bytes) -> None:
             path: (line, characters(line, column), end_line, characters(end_line, end_column))
             for path, (line, column, end_line, end_column) in function.touched.items()
         }
-        function.outline = recount(function.outline)
+        function.outline = [*map(recount, function.outline)]
 
 
 class Walker(StatementWalker):
@@ -106,6 +115,10 @@ class Walker(StatementWalker):
 
     scope: Scope
     prefix: str
+
+    def statement(self, node: ast.stmt | ast.ExceptHandler) -> None:
+        """Walk one statement."""
+        _STATEMENTS[type(node)](self, node)
 
     def walk(self, tree: ast.Module) -> None:
         """Gather the facts of a whole module."""
@@ -195,8 +208,7 @@ class Walker(StatementWalker):
         everything = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
         values = [f": {declared}" if (declared := annotation(a.annotation)) else "" for a in everything]
         names = [a.arg for a in everything]
-        static = any(d == "staticmethod" for d in function.decorators)
-        if function.owner >= 0 and names and not static:
+        if function.owner >= 0 and names and "staticmethod" not in function.decorators:
             is_class = "classmethod" in function.decorators or function.name in {"__new__", "__init_subclass__"}
             values[0] = f"class {function.owner}" if is_class else f": self {function.owner}"
             if not is_class:
@@ -206,9 +218,12 @@ class Walker(StatementWalker):
                 names.append(rest.arg)
                 values.append("")
         function.parameters = names
+        if arguments.kwarg is not None:
+            scope.options = len(names) - 1
+            function.parameters = [*names[:-1], f"**{names[-1]}"]
         function.defaults = _constant_defaults(arguments)
-        for name, value in zip(names, values, strict=True):
-            scope.bind(name, [value])
+        function.bindings = list(zip(names, values, strict=True))
+        scope.env = {name: f"{name}@{number}" for number, name in enumerate(names)}
 
     def _finish(self, scope: Scope) -> None:
         scope.used.update(scope.loads)
@@ -230,6 +245,11 @@ class Walker(StatementWalker):
         self.block(node.body)
         scope.owner, scope.env, self.prefix, scope.alive = owner, env, prefix, alive
         self._bind_name(node.name, [f"class {index}"])
+
+
+_STATEMENTS: dict[type[ast.AST], Callable[[Walker, Any], None]] = {
+    kind: getattr(Walker, f"_{name}") for kind, name in KINDS.items()
+}
 
 
 def _constant_defaults(arguments: ast.arguments) -> dict[str, str]:

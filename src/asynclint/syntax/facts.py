@@ -31,7 +31,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, overload
 
-FORMAT = 2
+FORMAT = 3
 """Version of these facts: a cache written by another version is not read."""
 
 
@@ -99,7 +99,7 @@ class Function:
     Attributes:
         parent: Index of the function it is defined in.
         owner: Index of the class it is a method of, or -1.
-        parameters: Names in order; parameter i is binding i.
+        parameters: Names in order, that of `**options` with its stars; parameter i is binding i.
         defaults: Number of a parameter to its constant default, as an argument is written.
         decorators: Access paths.
         annotation: The return annotation, as in a `: T` binding, without the colon.

@@ -38,6 +38,7 @@ class Scope:
         env: The reaching bindings; replaced, never shared, when control flow forks.
         owner: Index of the class whose body is being walked, or -1.
         receiver: Name of the first parameter of a method.
+        options: Number of the parameter that is `**options`, or -1.
         statement: The outline entry that the expressions being walked belong to.
         shared: Names declared `global` or `nonlocal`.
         alive: Control can reach this point.
@@ -58,6 +59,7 @@ class Scope:
         "loads",
         "loops",
         "method_of",
+        "options",
         "owner",
         "receiver",
         "records",
@@ -74,6 +76,7 @@ class Scope:
         self.owner: int = -1
         self.method_of: int = function.owner
         self.receiver: str = ""
+        self.options: int = -1
         self.loads: list[str] = []
         self.shared: set[str] = set()
         self.statement: Entry | None = None
@@ -88,15 +91,15 @@ class Scope:
     def bind(self, name: str, values: Iterable[str]) -> None:
         """From here on `name` stands for any of `values` (binding values)."""
         bindings = self.function.bindings
-        ids = []
+        first = len(bindings)
         for value in values:
-            ids.append(str(len(bindings)))
-            bindings.append((name, value))
+            bindings.append((name, value))  # mostly one: cheaper than a comprehension
+        ids = str(first) if len(bindings) - first == 1 else ",".join(map(str, range(first, len(bindings))))
         if self.guards and name in self.function.parameters:
             number = self.function.parameters.index(name)
             if f"+{number} true" in self.guards:
-                self.refined.update(ids)
-        self.env[name] = f"{name}@{','.join(ids)}"
+                self.refined.update(ids.split(","))
+        self.env[name] = f"{name}@{ids}"
 
 
 def join(branches: list[tuple[Env, bool]], before: Env) -> tuple[Env, bool]:

@@ -15,13 +15,15 @@ from asynclint.syntax.conditions import (
     expects_nonblocking,
     handles_no_loop,
     is_main,
+    last_name,
 )
-from asynclint.syntax.expressions import ExpressionWalker
+from asynclint.syntax.expressions import ExpressionWalker, place
 from asynclint.syntax.facts import Statement
 from asynclint.syntax.scope import Entry, Env, join
 
-_METHOD = {kind: f"_{kind.__name__.lower()}" for kind in (*ast.stmt.__subclasses__(), ast.ExceptHandler)}
-_LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+KINDS = {kind: kind.__name__.lower() for kind in (*ast.stmt.__subclasses__(), ast.ExceptHandler)}
+"""The kinds of statements, as the outline names them."""
+_LEAVES = frozenset((ast.Return, ast.Raise, ast.Continue, ast.Break))
 
 
 class StatementWalker(ExpressionWalker):
@@ -33,12 +35,13 @@ class StatementWalker(ExpressionWalker):
         scope = self.scope
         guards, records = scope.guards, scope.records
         comes_out = True
+        is_outlined = scope.function.is_async and scope.owner < 0
         for node in statements:
-            if scope.function.is_async and scope.owner < 0:
+            if is_outlined:
                 outline.append(self._outlined(node))
             else:
-                self._statement(node)
-            if isinstance(node, _LEAVES) or not scope.alive:
+                self.statement(node)
+            if type(node) in _LEAVES or not scope.alive:
                 comes_out = False
                 break
         scope.guards, scope.records = guards, records
@@ -50,14 +53,13 @@ class StatementWalker(ExpressionWalker):
         entry = Entry(len(scope.function.calls))
         outer, outer_loads = scope.statement, scope.loads
         scope.statement, scope.loads = entry, []
-        self._statement(node)
+        self.statement(node)
         self._close_header()
         scope.used.update(scope.loads)
         scope.statement, scope.loads = outer, outer_loads
-        place = node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
         return Statement(
-            type(node).__name__.lower(),
-            *place,
+            KINDS[type(node)],
+            *place(node),
             entry.loads,
             entry.stores,
             entry.first_call,
@@ -73,7 +75,7 @@ class StatementWalker(ExpressionWalker):
         entry = scope.statement
         if entry is not None and entry.last_call < 0:
             entry.last_call = len(scope.function.calls)
-            entry.loads = list(dict.fromkeys(scope.loads))
+            entry.loads = list(dict.fromkeys(scope.loads)) if len(scope.loads) > 1 else scope.loads.copy()
 
     def _body(self, label: str, statements: list[Any]) -> bool:
         """Walk a block of the current statement; whether control comes out at its end."""
@@ -84,8 +86,9 @@ class StatementWalker(ExpressionWalker):
             entry.blocks.append((label, outline))
         return alive
 
-    def _statement(self, node: ast.stmt | ast.ExceptHandler) -> None:
-        getattr(self, _METHOD[type(node)])(node)
+    def statement(self, node: ast.stmt | ast.ExceptHandler) -> None:
+        """Walk one statement."""
+        raise NotImplementedError
 
     def _pass(self, node: ast.stmt) -> None:
         pass
@@ -215,20 +218,21 @@ class StatementWalker(ExpressionWalker):
     def _if(self, node: ast.If) -> None:
         scope = self.scope
         self.path(node.test)
-        test = ast.unparse(node.test) if isinstance(node.test, (ast.Name, ast.Attribute)) else ""
         before, alive, records = scope.env, scope.alive, scope.records
         scope.env = dict(before)
         # Code for the type checker binds names but never runs.
-        scope.records = records and test.rpartition(".")[2] != "TYPE_CHECKING"
+        scope.records = records and last_name(node.test) != "TYPE_CHECKING"
         if scope.index == 0 and is_main(node.test):
             self.module.script = (node.lineno, node.body[-1].end_lineno or node.lineno)
         true, false = conditions(node.test, scope)
         self._narrow(node.test)
-        with self.given(true):
-            body = (self._body("body", node.body), scope.env)
-        scope.env, scope.alive, scope.records = dict(before), alive, records
-        with self.given(false):
-            orelse = (self._body("else", node.orelse), scope.env)
+        guards = scope.guards
+        self.assume(true)
+        body = (self._body("body", node.body), scope.env)
+        scope.env, scope.alive, scope.records, scope.guards = dict(before), alive, records, guards
+        self.assume(false)
+        orelse = (self._body("else", node.orelse), scope.env)
+        scope.records, scope.guards = records, guards
         scope.env, _ = join([(env, out) for out, env in (body, orelse)], before)
         scope.alive = alive
         self._leave(body[0] or orelse[0])
