@@ -1,0 +1,142 @@
+"""The linter on whole releases, beside its peers, all of them as the programs that users run.
+
+The reference is a program that reads and parses the same files: no linter in Python can do with less.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from table import STOPPED, Cost, Table, run
+
+ROOT = Path(__file__).parents[1]
+RELEASES = ROOT / ".bench"
+PACKAGES = ("prefect==3.9.1", "litellm==1.109.1", "distributed==2026.8.0", "Django==5.2.19")
+DISTRIBUTIONS = ("asynckit", "flake8", "flake8-async", "hydroid-cli", "ruff")
+ROUNDS = 3
+REFERENCE = """
+import ast, os
+for directory, _, names in os.walk("."):
+    for name in names:
+        if name.endswith(".py"):
+            with open(os.path.join(directory, name), "rb") as file:
+                source = file.read()
+            try:
+                ast.parse(source)
+            except (SyntaxError, ValueError):
+                pass
+"""
+BIN = Path(sys.executable).parent
+ASYNCLINT = (str(BIN / "asynclint"), "check", "--exit-zero")
+LIMIT = 300
+"""Seconds after which a program is stopped."""
+FLAKE8 = """
+import importlib.metadata, sys
+everything, hidden = importlib.metadata.distributions, sys.argv.pop(1).split(",")
+importlib.metadata.distributions = lambda: (found for found in everything() if found.name not in hidden)
+from flake8.main.cli import main
+sys.exit(main())
+"""
+"""flake8 runs all plugins that it finds, whatever is selected: this hides those named first."""
+
+
+def tables() -> Iterator[Table]:
+    """What each program costs on each release."""
+    for requirement in PACKAGES:
+        yield _of(requirement, _fetched(requirement))
+
+
+def _fetched(requirement: str) -> Path:
+    """The directory of a release's files, fetched if it is not there."""
+    target = RELEASES / requirement
+    if not target.exists():
+        wheels = RELEASES / "wheels" / requirement
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        subprocess.run([*command, "--dest", wheels, requirement], check=True)
+        with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
+            wheel.extractall(target)
+    return target
+
+
+def _of(requirement: str, directory: Path) -> Table:
+    reference = _measured([sys.executable, "-I", "-c", REFERENCE], directory)
+    table = Table(requirement, ["", "CPU s", "to reference", "wall s", "peak MB"])
+
+    def add(name: str, cost: Cost) -> None:
+        ratio = f"{cost.cpu / reference.cpu:.2f} x"
+        if cost.code == STOPPED:
+            name, ratio = f"{name}, stopped", f"> {ratio}"
+        table.rows.append([name, f"{cost.cpu:.2f}", ratio, f"{cost.wall:.2f}", str(cost.peak)])
+
+    add("read and `ast.parse` (the reference)", reference)
+    add("asynclint, cold, one process", _measured([*ASYNCLINT, "--no-cache", "-j1", "."], directory))
+    two = _measured([*ASYNCLINT, "--no-cache", "-j2", "."], directory)
+    add("asynclint, cold, two processes", two)
+    with TemporaryDirectory() as cache:
+        cached = [*ASYNCLINT, "--cache-dir", cache, "-j1", "."]
+        add("asynclint, cold, writing its cache", run(cached, directory))
+        add("asynclint, nothing changed", _measured(cached, directory))
+        add("asynclint, one file changed", _after_a_change(cached, directory))
+    for name, command in _peers():
+        add(name, _measured(command, directory))
+    table.notes = _notes(directory)
+    return table
+
+
+def _peers() -> Iterator[tuple[str, Sequence[str]]]:
+    """The programs beside which ours is measured; those that are not installed are left out."""
+    ruff = [str(BIN / "ruff"), "check", "--isolated", "--select", "ASYNC", "--no-cache", "."]
+    found: list[tuple[str, Sequence[str]]] = [
+        ("ruff `--select ASYNC`", ruff),
+        ("hydroid-cli", [str(BIN / "hydroid"), "--no-cache", "."]),
+        ("flake8 `--select E999`", _flake8("flake8-async,asynckit", "E999")),
+        ("flake8 `--select E999,ASY`", _flake8("flake8-async", "E999,ASY1,ASY2,ASY3,ASY4,ASY5")),
+        ("flake8 `--select E999,ASYNC`", _flake8("asynckit", "E999,ASYNC")),
+    ]
+    yield from (peer for peer in found if Path(peer[1][0]).exists())
+
+
+def _flake8(hidden: str, select: str) -> list[str]:
+    return [sys.executable, "-c", FLAKE8, hidden, "-j1", "--exit-zero", "--isolated", "--select", select, "."]
+
+
+def _measured(command: Sequence[str], directory: Path) -> Cost:
+    """The quickest of several runs."""
+    costs = [run(command, directory, LIMIT)]
+    while len(costs) < ROUNDS and sum(cost.wall for cost in costs) < 60:
+        costs.append(run(command, directory))
+    if costs[0].code not in (0, 1, STOPPED):
+        raise RuntimeError(f"`{' '.join(map(str, command))}` in {directory} ended with {costs[0].code}")
+    return min(costs, key=lambda cost: cost.cpu)
+
+
+def _after_a_change(command: Sequence[str], directory: Path) -> Cost:
+    """The middle one of several runs, each after a line was added to another file with async code."""
+    files = sorted(path for path in directory.rglob("*.py") if b"async def" in path.read_bytes())
+    costs = []
+    for path in files[:: max(1, len(files) // 5)][:5]:
+        before = path.read_bytes()
+        path.write_bytes(before + b"\n# changed\n")
+        try:
+            costs.append(run(command, directory))
+        finally:
+            path.write_bytes(before)
+            run(command, directory)
+    middle = median(cost.cpu for cost in costs)
+    return min(costs, key=lambda cost: abs(cost.cpu - middle))
+
+
+def _notes(directory: Path) -> str:
+    files = [path.read_bytes() for path in directory.rglob("*.py")]
+    lines = sum(text.count(b"\n") for text in files)
+    with_async = sum(b"async" in text for text in files)
+    return (
+        f"{len(files):,} files, {lines:,} lines; {with_async:,} files have the word `async`. All programs without their"
+        " caches unless a row says otherwise; memory is that of the largest process."
+    )
