@@ -1,0 +1,278 @@
+"""Where a synchronous function should run, measured instead of guessed."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVarTuple
+
+from asynckit._offloaded import Offloaded, check_is_sync
+
+Ts = TypeVarTuple("Ts")
+
+_ENOUGH = 0.2
+"""Seconds of runs after which there are enough of them."""
+_MOST_RUNS = 100
+_FEWEST_RUNS = 3
+"""A single run may be one that other programs held up; fewer only if they take longer than `_PATIENCE` seconds."""
+_PATIENCE = 2.0
+_PAIRS = 3
+"""Pairs of threads; the best counts, as other programs can only make them slower."""
+_SHORT = 0.001
+"""Seconds up to which a call may stay on the event loop; handing it over costs a good part of that."""
+_COMPUTES = 0.5
+"""From which share of its time on the processor a function counts as computing."""
+_OVERLAPS = 1.5
+"""From which speed-up of two threads the lock counts as released; 1 is none, 2 is all there can be."""
+_PICKLES = 0.5
+"""From which share of the call its pickling makes a process no gain."""
+_LONG = 600.0
+"""Seconds of work for all processors of this machine from which it is for several machines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """Where a function should run, and the figures that say so.
+
+    Attributes:
+        function: Its name.
+        place: `loop`: call it as it is; `thread`: `to_thread`; `process`: `to_process`; `cluster`: `offload`.
+        reason: Why there, in a sentence.
+        runs: How often it was run alone; the figures are those of the shortest run.
+        wall: Seconds that a run took.
+        cpu: Seconds of processor time that the process used meanwhile, all threads together.
+        speedup: Of two runs at once in two threads, against one after the other: 2 if they do not hinder each other, 1
+            if they take turns; `None` if this could not be measured: the function is too short, or no second processor
+            was free, as not even hashing, which releases the lock, was always faster in two threads.
+        pickled_bytes: The size of function, arguments and result, pickled; `None` if they cannot be.
+        pickle_time: Seconds to pickle and unpickle them; `None` if they cannot be.
+        unpicklable: What pickle said, if it failed.
+        gil: Whether this Python has its global interpreter lock on (PEP 703).
+        processors: How many this process may use.
+        calls: How many calls are planned.
+    """
+
+    function: str
+    place: Literal["loop", "thread", "process", "cluster"]
+    reason: str
+    runs: int
+    wall: float
+    cpu: float
+    speedup: float | None
+    pickled_bytes: int | None
+    pickle_time: float | None
+    unpicklable: str | None
+    gil: bool
+    processors: int
+    calls: int
+
+    def __str__(self) -> str:
+        """A report of several lines."""
+        speedup = "not measured" if self.speedup is None else f"{self.speedup:.2f}x as fast as one after the other"
+        pickled = f"not possible: {self.unpicklable}"
+        if self.pickle_time is not None:
+            pickled = f"{self.pickled_bytes:,} bytes in {_shown(self.pickle_time)}"
+        rows = {
+            "wall time": f"{_shown(self.wall)}, the shortest of {self.runs} run{'s' * (self.runs != 1)}",
+            "CPU time": _shown(self.cpu),
+            "two threads": speedup,
+            "pickling": pickled,
+            "GIL": "on" if self.gil else "off",
+            "processors": str(self.processors),
+            "calls": str(self.calls),
+        }
+        lines = [f"{self.function}: {self.place}", f"  {self.reason}"]
+        return "\n".join([*lines, *(f"  {name:<12}{value}" for name, value in rows.items())])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was measured; named as in `Advice`."""
+
+    runs: int
+    wall: float
+    cpu: float
+    speedup: float | None = None
+    pickled_bytes: int | None = None
+    pickle_time: float | None = None
+    unpicklable: str | None = None
+    gil: bool = True
+    processors: int = 1
+
+
+def advise(func: Callable[[*Ts], object], /, *args: *Ts, calls: int = 1) -> Advice:
+    """Measure a synchronous function, and say where an async program should run it.
+
+    It is run several times (until 0.2 s have gone by, 3 to 100 times, fewer if it takes seconds), and if that takes
+    longer than 1 ms, up to 3 times in two threads at once: it must bear that. It blocks meanwhile, so it is not for a
+    running event loop, and other work of the process or the machine falsifies the figures.
+
+    Args:
+        func: A synchronous function, or a decorated one, of which the original is measured.
+        args: Arguments that are typical of its calls.
+        calls: How many calls are planned; a lot of work for this machine is work for a cluster.
+
+    Returns:
+        The advice, with its figures and its reason; print it for a report.
+
+    Raises:
+        TypeError: The function is async, or not a function.
+        ValueError: `calls` is not a whole number of 1 or more.
+        BaseException: What the function raised, with a note.
+
+    Example:
+        >>> from asynckit import advise
+        >>> advise(len, "abc").place
+        'loop'
+    """
+    original: Callable[..., object] = func.sync if isinstance(func, Offloaded) else func
+    check_is_sync(original, "advise")
+    if calls < 1:
+        raise ValueError(f"`calls` must be a whole number of 1 or more, not {calls!r}")
+    figures = _measured(original, args, sent=args if isinstance(func, Offloaded) else (original, args))
+    place, reason = decided(figures, calls)
+    return Advice(
+        function=getattr(original, "__qualname__", repr(original)),
+        place=place,
+        reason=reason,
+        calls=calls,
+        **{name: getattr(figures, name) for name in Figures.__slots__},
+    )
+
+
+def decided(figures: Figures, calls: int) -> tuple[Literal["loop", "thread", "process", "cluster"], str]:
+    """The place, and the reason for it."""
+    if figures.wall < _SHORT:
+        return "loop", f"it takes {_shown(figures.wall)}, which is too short to be worth handing over"
+    share = figures.cpu / figures.wall
+    if share < _COMPUTES:
+        return "thread", f"it waits: only {share:.0%} of its time is on the processor"
+    computes = f"it computes ({share:.0%} of its time is on the processor)"
+    work = figures.wall * calls / figures.processors
+    if work >= _LONG and figures.pickle_time is not None and figures.pickle_time < _PICKLES * figures.wall:
+        return "cluster", f"{computes}, and {calls} calls would keep all processors here busy for {_shown(work)}"
+    if not figures.gil:
+        return "thread", f"{computes}, and this Python has no GIL: threads compute at the same time"
+    if figures.speedup is not None and figures.speedup >= _OVERLAPS:
+        return "thread", f"{computes} and releases the GIL: two threads are {figures.speedup:.2f}x as fast"
+    holds = (
+        "holds the GIL" if figures.speedup is not None else "may hold the GIL (no second processor was free to tell)"
+    )
+    if figures.pickle_time is None:
+        return "thread", f"{computes} and {holds}, but a process cannot be given it: {figures.unpicklable}"
+    if figures.pickle_time >= _PICKLES * figures.wall:
+        took = f"{_shown(figures.pickle_time)} of pickling for {_shown(figures.wall)} of work"
+        return "thread", f"{computes}, but a process would not pay: {took}"
+    return "process", f"{computes} and {holds}"
+
+
+def _measured(func: Callable[..., object], args: tuple[Any, ...], *, sent: object) -> Figures:
+    """Figures of a call; `sent` is what a process would be sent for it."""
+    processors = _processors()
+    try:
+        walls: list[tuple[float, float]] = []
+        while _more_runs(len(walls), sum(wall for wall, _ in walls)):
+            wall, cpu = time.perf_counter(), time.process_time()
+            result = func(*args)
+            walls.append((time.perf_counter() - wall, time.process_time() - cpu))
+        wall, cpu = min(walls)
+        speedup = _speedup(func, args, wall) if wall >= _SHORT and processors > 1 else None
+    except BaseException as error:
+        error.add_note("The function raised this while it was measured; give arguments with which it succeeds")
+        raise
+    size, seconds, unpicklable = _pickled(func, sent, result)
+    return Figures(
+        runs=len(walls),
+        wall=wall,
+        cpu=cpu,
+        speedup=speedup,
+        pickled_bytes=size,
+        pickle_time=seconds,
+        unpicklable=unpicklable,
+        gil=getattr(sys, "_is_gil_enabled", lambda: True)(),
+        processors=processors,
+    )
+
+
+def _more_runs(runs: int, seconds: float) -> bool:
+    if runs < _FEWEST_RUNS:
+        return runs == 0 or seconds < _PATIENCE
+    return runs < _MOST_RUNS and seconds < _ENOUGH
+
+
+def _speedup(func: Callable[..., object], args: tuple[Any, ...], wall: float) -> float | None:
+    """Of two runs at once; `None` if they take turns, but what is known to release the lock does so too."""
+    speedup = 2 * wall / min(_pairs(func, args))
+    if speedup >= _OVERLAPS:
+        return speedup
+    import hashlib
+
+    data = bytes(4_000_000)
+    alone = math.inf
+    for _ in range(_PAIRS):
+        begun = time.perf_counter()
+        hashlib.sha256(data)
+        alone = min(alone, time.perf_counter() - begun)
+    return speedup if 2 * alone / max(_pairs(hashlib.sha256, (data,))) >= _OVERLAPS else None
+
+
+def _pairs(func: Callable[..., object], args: tuple[Any, ...]) -> list[float]:
+    """Seconds that two runs at once take, measured a few times."""
+    pairs: list[float] = []
+    while len(pairs) < _PAIRS and sum(pairs) < _PATIENCE:
+        pairs.append(_two_at_once(func, args))
+    return pairs
+
+
+def _two_at_once(func: Callable[..., object], args: tuple[Any, ...]) -> float:
+    """Seconds that two runs take, each in its thread."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    ready = threading.Barrier(3)
+
+    def run() -> None:
+        ready.wait()
+        func(*args)
+
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(run) for _ in range(2)]
+        ready.wait()
+        begun = time.perf_counter()
+        for each in runs:
+            each.result()
+        return time.perf_counter() - begun
+
+
+def _pickled(func: Callable[..., object], sent: object, result: object) -> tuple[int | None, float | None, str | None]:
+    """Bytes and seconds of what a process would be sent and send back, or what pickle says against it."""
+    import pickle
+
+    name = getattr(func, "__qualname__", "")
+    if "<" in name:
+        return None, None, f"`{name}` is not at the top level of a module"
+    try:
+        begun = time.perf_counter()
+        data = [pickle.dumps(each, pickle.HIGHEST_PROTOCOL) for each in (sent, result)]
+        for each in data:
+            pickle.loads(each)  # noqa: S301  # made two lines above
+        return sum(map(len, data)), time.perf_counter() - begun, None
+    except Exception as error:  # noqa: BLE001  # classes raise what they like in their methods for pickle
+        return None, None, f"{type(error).__name__}: {error}"
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _shown(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}" if seconds < 1000 else f"{seconds:,.0f} s"
+    return f"{seconds * 1e9:.3g} ns"
