@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def checked_limit(limit: object, *, name: str = "limit") -> float:
@@ -53,3 +58,16 @@ def checked_choice(value: object, choices: tuple[str, ...], *, name: str) -> Non
     if value not in choices:
         *others, last = (f'"{choice}"' for choice in choices)
         raise ValueError(f"`{name}` must be {', '.join(others)} or {last}, not {value!r}")
+
+
+def checked_function(func: Callable[[T], Awaitable[R]]) -> Callable[[T], Awaitable[R]]:
+    """The function of one item that a helper calls.
+
+    Raises:
+        TypeError: It cannot be called.
+    """
+    what: object = func
+    if not callable(what):
+        hint = "; pass the function itself, without calling it" if isinstance(what, Awaitable) else ""
+        raise TypeError(f"`func` must be an async function of one item, not {what!r}{hint}")
+    return func

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import suppress
 from itertools import islice
 from types import TracebackType
 from typing import Any, Literal, TypeVar
@@ -12,14 +13,14 @@ from typing import Any, Literal, TypeVar
 import anyio
 import anyio.lowlevel
 
+from asynckit._group import Group
 from asynckit._outcome import Failure, Success
-from asynckit._pull import BREATH, END, SKIPPED, OnError, Work
+from asynckit._pull import BREATH, SKIPPED, OnError, Work, interrupted
 from asynckit._rate import RateLimiter
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-NOTHING: Any = object()
 _NOBODY = -1
 
 
@@ -102,29 +103,25 @@ class Flow(Work[T, R]):
         item_timeout: float,
         rate: RateLimiter | None,
     ) -> None:
-        super().__init__(func, items, limit=limit, on_error=on_error, item_timeout=item_timeout)
+        super().__init__(func, items, limit=limit, on_error=on_error, item_timeout=item_timeout, rate=rate)
         self.window: Window = Window(limit + buffer, ordered=ordered)
         self._results = self.window
         # Up to `limit` results are there after each round of the event loop: to stop halfway would stop workers too.
         self.breath: float = BREATH if limit == math.inf else max(BREATH, limit)
         """Results taken in a row without waiting, after which the event loop gets its turn."""
-        self._rate = rate
-        # Workers take items from `_source`, a portion of `_iterator`; if none can be had at once, they call `_ask`.
-        self._iterator: Iterator[T] | None = self._source
+        # Workers take items from `_source`, a portion of `_iterator`.
         self._portioned = 0.0
-        self._source = None
-        if self._iterator is not None and rate is None:
+        if self._source is not None:
             self._next_portion()
         self.state: Literal["new", "open", "ended", "broken", "left"] = "new"
         """`ended` when the source has, `broken` when a failure or a cancellation ended it all."""
 
     async def enter(self) -> None:
         """Begin; the items start at the next checkpoint."""
-        group = anyio.create_task_group()
-        await group.__aenter__()
-        self._group = group
+        self._block = Group(self._raised)
+        self._group = await self._block.__aenter__()
         self.state = "open"
-        group.start_soon(self._worker)
+        self._group.start_soon(self._worker)
 
     async def leave(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -136,19 +133,23 @@ class Flow(Work[T, R]):
         """
         self.state = "left"
         self._stopped = True
+        was_cancelled = self._group.cancel_scope.cancel_called
         self._group.cancel_scope.cancel()
         self.window.shut()
         try:
             try:
-                dealt_with = bool(await self._group.__aexit__(kind, error, trace))
+                dealt_with = bool(await self._block.__aexit__(kind, error, trace))
             except BaseExceptionGroup as errors:
-                if len(errors.exceptions) == 1 and errors.exceptions[0] is error:
+                if len(errors.exceptions) == 1 and _is_same(errors.exceptions[0], error):
                     return False  # the body's own goes on its way as it is: nothing else has failed
                 raise
-            self._raise_interruption()
+            if was_cancelled:
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                raise interrupted()
             return dealt_with
         finally:
-            await self._close_source()
+            del error, trace  # an error refers to this frame
+            await self._close()
 
     async def wait_for_result(self) -> None:
         """Wait until it may be worth looking again."""
@@ -185,25 +186,21 @@ class Flow(Work[T, R]):
         assert self._iterator is not None
         self._source = islice(self._iterator, None if room == math.inf else int(room))
 
-    async def _ask(self) -> T:
-        """The next item, or `END`, once there is room and it is time; one worker asks at a time."""
-        async with self._asking:
-            while not self._stopped and self.window.room() <= 0:
-                await self._wait_for_room()
-            item: T
-            if self._iterator is None or self._stopped:
-                item = await self._ask_async()
-            else:
-                item = self._source_context.run(next, self._iterator, END)
-            # Last, for what counts is when the item starts, and how long the source takes is not known before.
-            if self._rate is not None and item is not END:
-                await self._rate.acquire()
-            return item
+    async def _next(self) -> T:
+        while not self._stopped and self.window.room() <= 0:
+            await self._wait_for_room()
+        return await super()._next()
 
     async def _wait_for_room(self) -> None:
         event = anyio.Event()
         self.window.waiting.append(event)
-        await event.wait()
+        try:
+            await event.wait()
+        except BaseException:
+            # It must not be woken in the place of another. If it has been already, it looks again, should it go on.
+            with suppress(ValueError):
+                self.window.waiting.remove(event)
+            raise
 
     def _end(self) -> None:
         """The source has come to its end."""
@@ -221,11 +218,19 @@ class Flow(Work[T, R]):
         self.window.shut()
 
 
+def _is_same(one: BaseException, other: BaseException | None) -> bool:
+    """Whether they are the same, though groups may be copies: trio takes them apart to sort cancellations out."""
+    if isinstance(one, BaseExceptionGroup) and isinstance(other, BaseExceptionGroup):
+        return len(one.exceptions) == len(other.exceptions) and all(map(_is_same, one.exceptions, other.exceptions))
+    return one is other
+
+
 class OutcomeFlow(Flow[T, Any]):
     """One call of `stream_outcomes`."""
 
     async def _run(self, index: int, item: T) -> Any:
         return item, Success(await super()._run(index, item))
 
-    def _fail(self, index: int, item: T, error: Exception) -> None:
+    def _keep(self, index: int, item: T, error: Exception) -> bool:
         self._results[index] = item, Failure(error)
+        return True

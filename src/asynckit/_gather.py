@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Coroutine
 from typing import Any, Literal, TypeVar, overload
 
 from asynckit._checks import checked_limit
+from asynckit._coroutines import Coroutines
 from asynckit._pull import Work
 
 R = TypeVar("R")
@@ -19,22 +18,22 @@ E = TypeVar("E")
 
 
 @overload
-async def gather(*, limit: float | None = ..., return_exceptions: bool = ...) -> tuple[()]: ...
+def gather(*, limit: float | None = ..., return_exceptions: bool = ...) -> Coroutine[Any, Any, tuple[()]]: ...
 @overload
-async def gather(
+def gather(
     a: Coroutine[Any, Any, A], /, *, limit: float | None = ..., return_exceptions: Literal[False] = ...
-) -> tuple[A]: ...
+) -> Coroutine[Any, Any, tuple[A]]: ...
 @overload
-async def gather(
+def gather(
     a: Coroutine[Any, Any, A],
     b: Coroutine[Any, Any, B],
     /,
     *,
     limit: float | None = ...,
     return_exceptions: Literal[False] = ...,
-) -> tuple[A, B]: ...
+) -> Coroutine[Any, Any, tuple[A, B]]: ...
 @overload
-async def gather(
+def gather(
     a: Coroutine[Any, Any, A],
     b: Coroutine[Any, Any, B],
     c: Coroutine[Any, Any, C],
@@ -42,9 +41,9 @@ async def gather(
     *,
     limit: float | None = ...,
     return_exceptions: Literal[False] = ...,
-) -> tuple[A, B, C]: ...
+) -> Coroutine[Any, Any, tuple[A, B, C]]: ...
 @overload
-async def gather(
+def gather(
     a: Coroutine[Any, Any, A],
     b: Coroutine[Any, Any, B],
     c: Coroutine[Any, Any, C],
@@ -53,9 +52,9 @@ async def gather(
     *,
     limit: float | None = ...,
     return_exceptions: Literal[False] = ...,
-) -> tuple[A, B, C, D]: ...
+) -> Coroutine[Any, Any, tuple[A, B, C, D]]: ...
 @overload
-async def gather(
+def gather(
     a: Coroutine[Any, Any, A],
     b: Coroutine[Any, Any, B],
     c: Coroutine[Any, Any, C],
@@ -65,26 +64,26 @@ async def gather(
     *,
     limit: float | None = ...,
     return_exceptions: Literal[False] = ...,
-) -> tuple[A, B, C, D, E]: ...
+) -> Coroutine[Any, Any, tuple[A, B, C, D, E]]: ...
 @overload
-async def gather(
+def gather(
     *coros: Coroutine[Any, Any, R], limit: float | None = ..., return_exceptions: Literal[False] = ...
-) -> tuple[R, ...]: ...
+) -> Coroutine[Any, Any, tuple[R, ...]]: ...
 @overload
-async def gather(
+def gather(
     a: Coroutine[Any, Any, A], /, *, limit: float | None = ..., return_exceptions: Literal[True]
-) -> tuple[A | Exception]: ...
+) -> Coroutine[Any, Any, tuple[A | Exception]]: ...
 @overload
-async def gather(
+def gather(
     a: Coroutine[Any, Any, A],
     b: Coroutine[Any, Any, B],
     /,
     *,
     limit: float | None = ...,
     return_exceptions: Literal[True],
-) -> tuple[A | Exception, B | Exception]: ...
+) -> Coroutine[Any, Any, tuple[A | Exception, B | Exception]]: ...
 @overload
-async def gather(
+def gather(
     a: Coroutine[Any, Any, A],
     b: Coroutine[Any, Any, B],
     c: Coroutine[Any, Any, C],
@@ -92,9 +91,9 @@ async def gather(
     *,
     limit: float | None = ...,
     return_exceptions: Literal[True],
-) -> tuple[A | Exception, B | Exception, C | Exception]: ...
+) -> Coroutine[Any, Any, tuple[A | Exception, B | Exception, C | Exception]]: ...
 @overload
-async def gather(
+def gather(
     a: Coroutine[Any, Any, A],
     b: Coroutine[Any, Any, B],
     c: Coroutine[Any, Any, C],
@@ -103,9 +102,9 @@ async def gather(
     *,
     limit: float | None = ...,
     return_exceptions: Literal[True],
-) -> tuple[A | Exception, B | Exception, C | Exception, D | Exception]: ...
+) -> Coroutine[Any, Any, tuple[A | Exception, B | Exception, C | Exception, D | Exception]]: ...
 @overload
-async def gather(
+def gather(
     a: Coroutine[Any, Any, A],
     b: Coroutine[Any, Any, B],
     c: Coroutine[Any, Any, C],
@@ -115,14 +114,14 @@ async def gather(
     *,
     limit: float | None = ...,
     return_exceptions: Literal[True],
-) -> tuple[A | Exception, B | Exception, C | Exception, D | Exception, E | Exception]: ...
+) -> Coroutine[Any, Any, tuple[A | Exception, B | Exception, C | Exception, D | Exception, E | Exception]]: ...
 @overload
-async def gather(
+def gather(
     *coros: Coroutine[Any, Any, R], limit: float | None = ..., return_exceptions: bool
-) -> tuple[R | Exception, ...]: ...
-async def gather(
+) -> Coroutine[Any, Any, tuple[R | Exception, ...]]: ...
+def gather(
     *coros: Coroutine[Any, Any, Any], limit: float | None = None, return_exceptions: bool = False
-) -> tuple[Any, ...]:
+) -> Coroutine[Any, Any, tuple[Any, ...]]:
     """Await coroutines side by side and give their results in the order they were passed.
 
     Each coroutine runs in a copy of the caller's context, so what it sets in a context variable is seen by no other.
@@ -138,11 +137,11 @@ async def gather(
 
     Raises:
         ExceptionGroup: What the coroutines raised, be it only one; the first failure cancels the others (PEP 654).
-        TypeError, ValueError: An argument is wrong; all coroutines are closed.
+        TypeError, ValueError: An argument is wrong; all coroutines are closed. Raised by the call, before the `await`.
 
     Cancellation:
-        Cancels all coroutines and waits for them, with `return_exceptions` too. A coroutine that raises the back end's
-        cancellation exception unasked fails with `ChildCancelledError`; see `amap`.
+        Cancels all coroutines and waits for them, with `return_exceptions` too. A coroutine that is cancelled on its
+        own fails with `ChildCancelledError`; see `amap`.
 
     Example:
         >>> import anyio
@@ -156,41 +155,24 @@ async def gather(
         >>> anyio.run(main)
         ('user', 'orders')
     """
+    owned = Coroutines(coros, name="gather")
     try:
-        seen: set[int] = set()
-        for position, coro in enumerate(coros):
-            if not inspect.iscoroutine(coro):
-                raise TypeError(f"argument {position} of `gather` must be a coroutine, not {coro!r}{_hint(coro)}")
-            if id(coro) in seen:
-                raise ValueError(
-                    f"argument {position} of `gather` was passed before, and a coroutine can be awaited once only;"
-                    " call the async function again for another"
-                )
-            seen.add(id(coro))
-        work = Work(
-            _itself,
-            coros,
-            limit=checked_limit(limit),
-            on_error="return" if return_exceptions else "cancel",
-            item_timeout=math.inf,
+        bound = checked_limit(limit)
+    except BaseException:
+        owned.close()
+        raise
+    return _gather(owned, bound, return_exceptions)
+
+
+async def _gather(coros: Coroutines[Any], limit: float, return_exceptions: bool) -> tuple[Any, ...]:
+    try:
+        work = Work[Coroutine[Any, Any, Any], Any](
+            _itself, coros, limit=limit, on_error="return" if return_exceptions else "cancel"
         )
         return tuple(await work.run())
     finally:
-        for coro in coros:
-            if inspect.iscoroutine(coro) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
-                coro.close()
+        coros.close()
 
 
 def _itself(coro: Coroutine[Any, Any, R]) -> Coroutine[Any, Any, R]:
     return coro
-
-
-def _hint(wrong: object) -> str:
-    """How to make a coroutine of what was passed to `gather`."""
-    if inspect.iscoroutinefunction(wrong):
-        return f"; call it: `gather({wrong.__name__}(…))`"
-    if isinstance(wrong, (list, tuple)):
-        return "; unpack it with a star: `gather(*coros)`"
-    if inspect.isawaitable(wrong):
-        return "; await it in an async function, and pass what that returns"
-    return ""

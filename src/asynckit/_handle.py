@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Generic, Literal, TypeVar
 
-import anyio
+from anyio import TaskHandle
 
 from asynckit._errors import ChildCancelledError
 
@@ -28,12 +28,12 @@ class Handle(Generic[T]):
         Cancelling who awaits a handle does not cancel the child.
     """
 
-    __slots__ = ("_error", "_finished", "_scope", "_state", "_value", "name")
+    __slots__ = ("__weakref__", "_error", "_state", "_task", "_unwanted", "_value", "name")
 
     def __init__(self, name: str) -> None:
         self.name: str = name
-        self._scope = anyio.CancelScope()
-        self._finished = anyio.Event()
+        self._task: TaskHandle[None]
+        self._unwanted = False
         self._state: Literal["running", "completed", "failed", "cancelled"] = "running"
         self._value: T
         self._error: BaseException | None = None
@@ -45,7 +45,7 @@ class Handle(Generic[T]):
         return self._wait().__await__()
 
     async def _wait(self) -> T:
-        await self._finished.wait()
+        await self._task.wait()
         return self.result()
 
     def done(self) -> bool:
@@ -58,7 +58,8 @@ class Handle(Generic[T]):
 
     def cancel(self) -> None:
         """Cancel this child alone; its siblings go on. If it has not begun, it never does."""
-        self._scope.cancel()
+        self._unwanted = True
+        self._task.cancel()
 
     def result(self) -> T:
         """What the child returned.

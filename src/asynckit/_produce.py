@@ -10,8 +10,10 @@ import anyio
 
 from asynckit._checks import checked_limit
 from asynckit._errors import ChildCancelledError
+from asynckit._group import Group
+from asynckit._native import native_task
 from asynckit._queue import Queue, checked_size
-from asynckit._steps import cancelled_from_outside, native_task, run_in_context
+from asynckit._steps import cancelled_from_outside, run_in_context
 
 T = TypeVar("T")
 
@@ -84,7 +86,7 @@ class _Pool(Generic[T]):
         self._interruption: ChildCancelledError | None = None
 
     async def run(self, producer: Iterable[T] | AsyncIterable[T]) -> None:
-        async with anyio.create_task_group() as self._group:
+        async with Group() as self._group:
             try:
                 if not isinstance(producer, AsyncIterable):
                     for item in producer:
@@ -115,9 +117,12 @@ class _Pool(Generic[T]):
                     self._interrupt()
                     break
         except anyio.get_cancelled_exc_class():
-            if cancelled_from_outside(self._group.cancel_scope):
-                raise
-            self._interrupt()
+            if not cancelled_from_outside(self._group.cancel_scope):
+                self._interrupt()
+            elif task is None:
+                raise  # on asyncio, see `Group`
+        finally:
+            del self, task  # an error refers to this frame
 
     def _interrupt(self) -> None:
         """A worker was cancelled on its own: end it all.

@@ -12,7 +12,10 @@ import anyio
 import anyio.lowlevel
 
 from asynckit._errors import ChildCancelledError
-from asynckit._steps import as_coroutine, cancelled_from_outside, native_task, resume, run_in_context
+from asynckit._group import Group
+from asynckit._native import native_task
+from asynckit._rate import RateLimiter
+from asynckit._steps import as_coroutine, cancelled_from_outside, resume, run_in_context, survive_cancellation
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,6 +27,16 @@ BREATH = 64
 
 SKIPPED: Any = object()
 END: Any = object()
+NOTHING: Any = object()
+
+
+def interrupted() -> ExceptionGroup[ChildCancelledError]:
+    """What to raise if all workers have ended before the work has, without an error or a cancellation from outside.
+
+    A task of asyncio that is cancelled before its first step runs none of its lines, and a task group that one of its
+    tasks leaves in this way ends without a word.
+    """
+    return ExceptionGroup("work was interrupted", [ChildCancelledError("a worker was cancelled before it began")])
 
 
 class Results(Protocol):
@@ -49,20 +62,27 @@ class Work(Generic[T, R]):
         *,
         limit: float,
         on_error: OnError,
-        item_timeout: float,
+        item_timeout: float = math.inf,
+        rate: RateLimiter | None = None,
+        progress: Callable[[], object] | None = None,
     ) -> None:
         self._func = func
-        self._source: Iterator[T] | None = None
+        self._iterator: Iterator[T] | None = None
         self._async_source: AsyncIterator[T] | None = None
         if isinstance(items, AsyncIterable):
             self._async_source = items.__aiter__()
         elif isinstance(items, Iterable):
-            self._source = iter(items)
+            self._iterator = iter(items)
         else:
             raise TypeError(f"`items` must be an iterable or an async iterable, not {items!r}")
         self._limit = limit
         self._on_error = on_error
         self._item_timeout = item_timeout
+        self._rate = rate
+        self._progress = progress
+        # Workers take items straight from here; if they cannot, they call `_ask`.
+        self._source = self._iterator if rate is None else None
+        self._asked: T = NOTHING  # an item that has been taken and waits for its time
         self._list: list[Any] = []
         self._results: Results = self._list
         # The source has one context for all its steps, whichever worker asks it: it may set a variable before an item
@@ -71,8 +91,8 @@ class Work(Generic[T, R]):
         self._source_context = copy_context()
         self._asking = anyio.Lock(fast_acquire=True)  # an async generator cannot be asked twice at once
         self._workers = self._looking = 1
-        self._stopped = False
-        self._interruption: ChildCancelledError | None = None
+        self._stopped = self._broken = False
+        self._raised: list[BaseException] = []
         self._streak = 0
 
     async def run(self) -> list[Any]:
@@ -82,67 +102,80 @@ class Work(Generic[T, R]):
             What is to be put in the places of the items, in order.
         """
         try:
-            async with anyio.create_task_group() as self._group:
+            async with Group() as self._group:
                 self._group.start_soon(self._worker)
-            self._raise_interruption()
+            if self._broken or not self._stopped:
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                raise interrupted()
+            if self._on_error == "skip":
+                return [result for result in self._list if result is not SKIPPED]
+            return self._list
         finally:
-            await self._close_source()
-        if self._on_error == "skip":
-            return [result for result in self._list if result is not SKIPPED]
-        return self._list
+            await self._close()
 
-    def _raise_interruption(self) -> None:
+    async def _close(self) -> None:
         """To be called when all workers have ended."""
-        if self._interruption is not None:
-            raise ExceptionGroup("work was interrupted", [self._interruption])
-
-    async def _close_source(self) -> None:
-        """To be called when all workers have ended."""
+        self._raised.clear()  # errors refer to frames, and these to this object
+        self._results = self._list = []
         if isinstance(self._async_source, AsyncGenerator):  # it does nothing if the generator has ended
             await run_in_context(self._source_context, self._async_source.aclose())
 
     async def _worker(self) -> None:
         """Take items and run them until there are no more."""
         task = native_task()
+        cancelled = anyio.get_cancelled_exc_class()
         from_source = self._source_context.run
         run = self._run if self._item_timeout == math.inf else self._run_in_time
         try:
             while not self._stopped:
                 source = self._source
-                item = await self._ask() if source is None else from_source(next, source, END)
-                if item is END:
-                    if await self._at_end():
-                        break
-                    continue
+                item = NOTHING if source is None else from_source(next, source, END)
+                if item is NOTHING or item is END:
+                    try:
+                        if item is NOTHING:
+                            item = await self._ask()
+                        if item is END:
+                            if await self._at_end():
+                                break
+                            continue
+                    except cancelled:
+                        await survive_cancellation(task)  # it hit no item, so there is nothing to tell
+                        continue
                 index = len(self._results)
                 self._results.append(None)
                 self._looking -= 1
                 self._streak += 1
-                if self._streak > BREATH:
-                    self._streak = 1
-                    await anyio.lowlevel.checkpoint()
                 try:
-                    self._results[index] = await run(index, item)
-                except anyio.get_cancelled_exc_class():
-                    if cancelled_from_outside(self._group.cancel_scope):
+                    try:
+                        if self._streak > BREATH:
+                            self._streak = 1
+                            await anyio.lowlevel.checkpoint()
+                        result = await run(index, item)
+                    except cancelled:
+                        await survive_cancellation(task)
+                        raise ChildCancelledError(f"item {index} was cancelled") from None
+                    if task is not None and task.cancelling() and await survive_cancellation(task):
+                        raise ChildCancelledError(f"item {index} was cancelled")
+                    self._results[index] = result
+                except Exception as error:
+                    if not self._keep(index, item, error):
                         raise
-                    if task is None or not task.cancelling():
-                        self._fail(index, item, ChildCancelledError(f"item {index} cancelled itself"))
-                except Exception as error:  # noqa: BLE001  # this is what `on_error` is about
-                    self._fail(index, item, error)
-                    await anyio.lowlevel.checkpoint_if_cancelled()  # it may have raised this on being cancelled
-                if task is not None and task.cancelling() and not cancelled_from_outside(self._group.cancel_scope):
-                    self._interrupt(f"the task that ran item {index} was cancelled, by the item or from afar")
-                    break
+                    await survive_cancellation(task)  # it may have raised this on being cancelled
+                if self._progress is not None:
+                    self._progress()
                 self._looking += 1
-        except anyio.get_cancelled_exc_class():
-            if cancelled_from_outside(self._group.cancel_scope):
-                self._break_off()
-                raise
-            self._interrupt("a worker was cancelled on its own while it looked for an item")
-        except BaseException:
+        except BaseException as error:
             self._break_off()
+            if isinstance(error, cancelled):
+                if cancelled_from_outside(self._group.cancel_scope):
+                    if task is None:
+                        raise
+                    return  # see `Group`
+                raise ChildCancelledError("the source of the items raised a cancellation unasked") from None
+            self._raised.append(error)
             raise
+        finally:
+            del self, task  # an error refers to this frame, and they to the error
 
     async def _at_end(self) -> bool:
         """Whether the end that the source has come to is a lasting one."""
@@ -151,33 +184,35 @@ class Work(Generic[T, R]):
 
     def _break_off(self) -> None:
         """A failure or a cancellation ends it all: no more items."""
-        self._stopped = True
-
-    def _interrupt(self, message: str) -> None:
-        """A worker was cancelled on its own: end it all.
-
-        A task group would take this for an end like any other, and the items not yet taken would be lost. The error is
-        raised by the caller and not here, for when asyncio shuts down it cancels every task, the caller too.
-        """
-        self._break_off()
-        self._interruption = ChildCancelledError(message)
-        self._group.cancel_scope.cancel()
+        self._stopped = self._broken = True
 
     async def _ask(self) -> T:
-        """The next item of an async source, or `END`."""
+        """The next item of a source that must be waited for, or `END`; one worker asks at a time."""
         async with self._asking:
-            return await self._ask_async()
+            if self._asked is NOTHING:
+                self._asked = await self._next()
+            # Last, for what counts is when the item starts, and how long the source takes is not known before.
+            if self._rate is not None and self._asked is not END:
+                await self._rate.acquire()
+            item, self._asked = self._asked, NOTHING
+            return item
 
-    async def _ask_async(self) -> T:
+    async def _next(self) -> T:
+        """The next item, or `END`."""
         end: T = END
         if self._stopped:
             return end
+        if self._iterator is not None:
+            return self._source_context.run(next, self._iterator, end)
         assert self._async_source is not None
         try:
             return await run_in_context(self._source_context, anext(self._async_source))
         except StopAsyncIteration:
             self._stopped = True
             return end
+        except anyio.get_cancelled_exc_class():
+            await survive_cancellation(native_task())
+            raise ChildCancelledError("the source of the items was cancelled while it was asked for one") from None
 
     async def _run_in_time(self, index: int, item: T) -> R:
         with anyio.CancelScope(deadline=anyio.current_time() + self._item_timeout) as scope:
@@ -205,7 +240,9 @@ class Work(Generic[T, R]):
                 self._group.start_soon(self._worker)
         return await resume(context, coro, waiting_for)
 
-    def _fail(self, index: int, item: T, error: Exception) -> None:  # `stream_outcomes` shows the item
+    def _keep(self, index: int, item: T, error: Exception) -> bool:  # `stream_outcomes` shows the item
+        """Put what an item raised in the place of its result, if it is to have one."""
         if self._on_error == "cancel":
-            raise error
+            return False
         self._results[index] = error if self._on_error == "return" else SKIPPED
+        return True

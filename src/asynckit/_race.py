@@ -14,6 +14,8 @@ from asynckit._checks import checked_choice, checked_limit, checked_seconds
 from asynckit._coroutines import Coroutines
 from asynckit._errors import ChildCancelledError
 from asynckit._flow import Flow
+from asynckit._group import Group
+from asynckit._native import native_task
 from asynckit._outcome import Failure, Outcome, Success
 from asynckit._steps import cancelled_from_outside
 from asynckit._stream import Stream
@@ -126,6 +128,7 @@ class _CoroutineStream(Stream[R]):
         try:
             return await super().__aexit__(kind, error, trace)
         finally:
+            del error, trace  # an error refers to this frame
             self._owned.close()
 
 
@@ -327,7 +330,7 @@ class _Contest(Generic[R]):
             delay: Seconds between the starts of two, unless there are failures.
         """
         try:
-            async with anyio.create_task_group() as self._group:
+            async with Group() as self._group:
                 for position, coro in enumerate(self._coros):
                     if position and delay:
                         await self._wait_for_turn(delay)
@@ -348,18 +351,22 @@ class _Contest(Generic[R]):
         scope = self._group.cancel_scope
         if scope.cancel_called:  # it is over
             return
-        outcome: Outcome[R]
         try:
-            outcome = Success(await coro)
+            self._end(position, Success(await coro))
         except anyio.get_cancelled_exc_class():
-            if cancelled_from_outside(scope):
-                raise
-            outcome = Failure(ChildCancelledError(f"coroutine {position} cancelled itself"))
+            if not cancelled_from_outside(scope):
+                self._end(position, Failure(ChildCancelledError(f"coroutine {position} cancelled itself")))
+            elif native_task() is None:
+                raise  # on asyncio, see `Group`
         except Exception as error:  # noqa: BLE001  # an outcome
-            outcome = Failure(error)
+            self._end(position, Failure(error))
+        finally:
+            del self  # an error refers to this frame
+
+    def _end(self, position: int, outcome: Outcome[R]) -> None:
         self.outcomes[position] = outcome
         if isinstance(outcome, Failure):
             self._failures += 1
             self._failed.set()
         if self._ends(outcome):
-            scope.cancel()
+            self._group.cancel_scope.cancel()

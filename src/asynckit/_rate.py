@@ -9,6 +9,9 @@ from types import TracebackType
 
 import anyio
 
+_EVEN = 100
+"""Up to which rate items start one by one. The timers of event loops are too coarse to keep much higher ones up so."""
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimiterStatistics:
@@ -196,6 +199,18 @@ class RateLimiter:
             raise ValueError(
                 f"`n` is {n}, and no more than {self._burst} may pass at once: raise `burst`, or acquire in parts"
             )
+
+
+def limiter_of(rate: float | RateLimiter | None) -> RateLimiter | None:
+    """The limiter itself, or one of that rate.
+
+    Raises:
+        TypeError, ValueError: It is no rate.
+    """
+    if rate is None or isinstance(rate, RateLimiter):
+        return rate
+    limiter = RateLimiter(rate)
+    return limiter if rate <= _EVEN else RateLimiter(rate, burst=int(rate / _EVEN))
 
 
 def _checked_positive(value: object, *, name: str, hint: str) -> float:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, ParamSpec, Self, TypeVar
 import anyio
 
 from asynckit._checks import checked_seconds
+from asynckit._native import came_of_cancellation, native_requests
 from asynckit._steps import as_coroutine
 
 P = ParamSpec("P")
@@ -196,7 +197,7 @@ class Attempt:
 class _Run(AsyncIterator[Attempt]):
     """The attempts of one call, or of one loop."""
 
-    __slots__ = ("_attempt", "_bound", "_error", "_policy", "_started", "_state")
+    __slots__ = ("_attempt", "_bound", "_error", "_policy", "_requests", "_started", "_state")
 
     def __init__(self, policy: Retry) -> None:
         self._policy = policy
@@ -205,6 +206,7 @@ class _Run(AsyncIterator[Attempt]):
         self._error: Exception | None = None
         self._bound = policy._backoff.initial
         self._started = 0.0
+        self._requests = 0
 
     async def __anext__(self) -> Attempt:
         if self._state == "over":
@@ -228,6 +230,7 @@ class _Run(AsyncIterator[Attempt]):
         if attempt is not self._attempt or self._state != "given":
             raise RuntimeError(f"{attempt!r} has been used; each attempt of the loop is good for one `with` block")
         self._state = "entered"
+        self._requests = native_requests()
 
     def leave(self, attempt: Attempt, error: BaseException | None) -> bool:
         """End an attempt.
@@ -237,6 +240,9 @@ class _Run(AsyncIterator[Attempt]):
         """
         if not isinstance(error, Exception):
             self._end(error)
+            return False
+        if native_requests() > self._requests and came_of_cancellation(error):
+            self._end(error)  # clean-up has failed on the way out; another attempt would undo the cancellation
             return False
         why, delay = self._judge(attempt, error)
         if why:

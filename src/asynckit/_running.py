@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from types import AsyncGeneratorType, CoroutineType, FrameType
 from typing import TYPE_CHECKING
 
-from asynckit._steps import native_task
+from asynckit._native import native_task
 
 if TYPE_CHECKING:
     import asyncio

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import inspect
 import math
-import sys
 from collections.abc import Awaitable, Coroutine, Generator
 from contextvars import Context
-from types import coroutine
+from types import CoroutineType, coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,7 +33,7 @@ def as_coroutine(awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
     Raises:
         TypeError: It cannot be awaited.
     """
-    if isinstance(awaitable, Coroutine):
+    if type(awaitable) is CoroutineType or isinstance(awaitable, Coroutine):  # the first is a shortcut
         return awaitable
     returned: object = awaitable
     if not isinstance(returned, Awaitable):
@@ -58,7 +58,10 @@ def resume(context: Context, coro: Coroutine[Any, Any, T], waiting_for: Any) -> 
             except BaseException as error:  # noqa: BLE001  # handed on, whatever it is
                 waiting_for = run(throw, error)
             else:
-                waiting_for = run(send, sent)
+                try:
+                    waiting_for = run(send, sent)
+                finally:
+                    del sent  # trio sends its errors, and they refer to this frame
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -80,13 +83,32 @@ def cancelled_from_outside(scope: anyio.CancelScope) -> bool:
     return scope.cancel_called or anyio.current_effective_deadline() == -math.inf
 
 
-def native_task() -> asyncio.Task[Any] | None:
-    """The running task of asyncio; `None` on trio."""
-    module = sys.modules.get("asyncio")
-    if module is None:
-        return None
-    try:
-        task: asyncio.Task[Any] | None = module.current_task()
-    except RuntimeError:  # no loop of asyncio runs here
-        return None
-    return task
+async def survive_cancellation(task: asyncio.Task[Any] | None) -> bool:
+    """Go on after a cancellation that this task has met, unless it came from outside.
+
+    That is, after one which a child has raised unasked, or which `Task.cancel` has asked of this task alone. The
+    request is taken back, so that the task can be used on: it is a worker, and what was meant was the item that it ran.
+
+    Args:
+        task: The running task, `None` on trio.
+
+    Returns:
+        Whether a request had been made that was yet to be met: a task of asyncio would then end as cancelled.
+
+    Raises:
+        BaseException: The back end's cancellation exception: a scope around this place is cancelled.
+    """
+    pending = False
+    if task is not None and task.cancelling():
+        import asyncio
+
+        try:
+            # A round of the event loop: when asyncio shuts down it cancels every task, and the one that waits for this
+            # one cancels its scope then.
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            pending = True
+    await checkpoint_if_cancelled()
+    while task is not None and task.cancelling():
+        task.uncancel()
+    return pending

@@ -9,19 +9,18 @@ from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 import anyio.lowlevel
 
-from asynckit._checks import checked_choice, checked_limit, checked_seconds
-from asynckit._flow import NOTHING, Flow, OutcomeFlow
+from asynckit._checks import checked_choice, checked_function, checked_limit, checked_seconds
+from asynckit._executors import SupportsSubmit, offload
+from asynckit._flow import Flow, OutcomeFlow
 from asynckit._map import DEFAULT_LIMIT
+from asynckit._offloaded import check_is_sync
 from asynckit._outcome import Outcome
-from asynckit._pull import SKIPPED, OnError
-from asynckit._rate import RateLimiter
+from asynckit._pull import NOTHING, SKIPPED, OnError
+from asynckit._rate import RateLimiter, limiter_of
 
 T = TypeVar("T")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-
-_EVEN = 100
-"""Up to which rate items start one by one. The timers of event loops are too coarse to keep much higher ones up so."""
 
 
 @overload
@@ -35,6 +34,7 @@ def stream(
     on_error: Literal["cancel", "skip"] = ...,
     item_timeout: float | None = ...,
     rate: float | RateLimiter | None = ...,
+    executor: None = ...,
 ) -> Stream[R]: ...
 @overload
 def stream(
@@ -47,9 +47,36 @@ def stream(
     on_error: Literal["return"],
     item_timeout: float | None = ...,
     rate: float | RateLimiter | None = ...,
+    executor: None = ...,
+) -> Stream[R | Exception]: ...
+@overload
+def stream(
+    func: Callable[[T], R],
+    items: Iterable[T] | AsyncIterable[T],
+    *,
+    limit: float | None = ...,
+    ordered: bool = ...,
+    buffer: float | None = ...,
+    on_error: Literal["cancel", "skip"] = ...,
+    item_timeout: float | None = ...,
+    rate: float | RateLimiter | None = ...,
+    executor: SupportsSubmit | Callable[[], SupportsSubmit],
+) -> Stream[R]: ...
+@overload
+def stream(
+    func: Callable[[T], R],
+    items: Iterable[T] | AsyncIterable[T],
+    *,
+    limit: float | None = ...,
+    ordered: bool = ...,
+    buffer: float | None = ...,
+    on_error: Literal["return"],
+    item_timeout: float | None = ...,
+    rate: float | RateLimiter | None = ...,
+    executor: SupportsSubmit | Callable[[], SupportsSubmit],
 ) -> Stream[R | Exception]: ...
 def stream(
-    func: Callable[[T], Awaitable[R]],
+    func: Callable[[T], Any],
     items: Iterable[T] | AsyncIterable[T],
     *,
     limit: float | None = DEFAULT_LIMIT,
@@ -58,7 +85,8 @@ def stream(
     on_error: OnError = "cancel",
     item_timeout: float | None = None,
     rate: float | RateLimiter | None = None,
-) -> Stream[R] | Stream[R | Exception]:
+    executor: SupportsSubmit | Callable[[], SupportsSubmit] | None = None,
+) -> Stream[Any]:
     """Call an async function for every item, some at a time, and give each result as soon as it is there.
 
     Use it as `async with stream(…) as results`, with `async for result in results` inside. The block bounds all work:
@@ -75,7 +103,8 @@ def stream(
     Like a task group, it must not be held open over a `yield` of an async generator (PEP 789).
 
     Args:
-        func: Called with one item; an async function, or one that returns something to await.
+        func: Called with one item; an async function, or one that returns something to await; with an
+            executor, a synchronous one.
         items: A sync or async iterable. An async generator is closed when the block is left before its end; it must
             not hold a cancel scope or a task group over a `yield`, since several tasks ask it (PEP 789).
         limit: How many items run at once, 100 if not given; `None` for no bound.
@@ -88,6 +117,8 @@ def stream(
         rate: How many items may start in a second, evenly spread; or a `RateLimiter`, which other work may share.
             `None` for no bound. The timers of event loops are coarse, so above 100 a second a few may start at once:
             those of 10 ms.
+        executor: An executor, or a function that makes one, in which a synchronous `func` is called for each item, as
+            `offload` does it; no more than `limit` calls are submitted at a time.
 
     Returns:
         An async context manager, and the async iterator of the results that it gives. Several tasks may take results
@@ -103,8 +134,8 @@ def stream(
 
     Cancellation:
         Cancels all running items and waits for them; no more are taken. Cancelling who waits for a result loses none.
-        An item that raises the back end's cancellation exception unasked, and one whose task is cancelled by asyncio's
-        `Task.cancel`, do what they do to `amap`.
+        An item that is cancelled on its own fails with `ChildCancelledError`; see `amap`.
+        Calls in an executor do what `run_in_executor` says.
 
     Example:
         >>> import anyio
@@ -122,21 +153,45 @@ def stream(
     """
     bound = checked_limit(limit)
     checked_choice(on_error, ("cancel", "return", "skip"), name="on_error")
-    flow = Flow[T, R](
-        _checked_function(func),
+    flow = Flow[T, Any](
+        _checked_function(func, executor),
         items,
         limit=bound,
         ordered=ordered,
-        buffer=bound if buffer is None else _checked_buffer(buffer),
+        buffer=bound if buffer is None else checked_buffer(buffer),
         on_error=on_error,
         item_timeout=checked_seconds(item_timeout, name="item_timeout"),
-        rate=_limiter(rate),
+        rate=limiter_of(rate),
     )
     return Stream(flow)
 
 
+@overload
 def stream_outcomes(
     func: Callable[[T], Awaitable[R]],
+    items: Iterable[T] | AsyncIterable[T],
+    *,
+    limit: float | None = ...,
+    ordered: bool = ...,
+    buffer: float | None = ...,
+    item_timeout: float | None = ...,
+    rate: float | RateLimiter | None = ...,
+    executor: None = ...,
+) -> Stream[tuple[T, Outcome[R]]]: ...
+@overload
+def stream_outcomes(
+    func: Callable[[T], R],
+    items: Iterable[T] | AsyncIterable[T],
+    *,
+    limit: float | None = ...,
+    ordered: bool = ...,
+    buffer: float | None = ...,
+    item_timeout: float | None = ...,
+    rate: float | RateLimiter | None = ...,
+    executor: SupportsSubmit | Callable[[], SupportsSubmit],
+) -> Stream[tuple[T, Outcome[R]]]: ...
+def stream_outcomes(
+    func: Callable[[T], Any],
     items: Iterable[T] | AsyncIterable[T],
     *,
     limit: float | None = DEFAULT_LIMIT,
@@ -144,7 +199,8 @@ def stream_outcomes(
     buffer: float | None = None,
     item_timeout: float | None = None,
     rate: float | RateLimiter | None = None,
-) -> Stream[tuple[T, Outcome[R]]]:
+    executor: SupportsSubmit | Callable[[], SupportsSubmit] | None = None,
+) -> Stream[tuple[T, Outcome[Any]]]:
     """Like `stream`, but give each item together with how it ended, so that no failure ends the others.
 
     Args:
@@ -155,6 +211,7 @@ def stream_outcomes(
         buffer: As for `stream`.
         item_timeout: Seconds that each item may take; then its outcome is a `Failure` with a `TimeoutError`.
         rate: As for `stream`.
+        executor: As for `stream`.
 
     Returns:
         An async context manager, and the async iterator that it gives, of pairs of an item and its outcome:
@@ -186,14 +243,14 @@ def stream_outcomes(
     """
     bound = checked_limit(limit)
     flow = OutcomeFlow[T](
-        _checked_function(func),
+        _checked_function(func, executor),
         items,
         limit=bound,
         ordered=ordered,
-        buffer=bound if buffer is None else _checked_buffer(buffer),
+        buffer=bound if buffer is None else checked_buffer(buffer),
         on_error="return",
         item_timeout=checked_seconds(item_timeout, name="item_timeout"),
-        rate=_limiter(rate),
+        rate=limiter_of(rate),
     )
     return Stream(flow)
 
@@ -221,7 +278,10 @@ class Stream(Generic[R_co]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        return await self._flow.leave(kind, error, trace)
+        try:
+            return await self._flow.leave(kind, error, trace)
+        finally:
+            del error, trace  # an error refers to this frame
 
     def __aiter__(self) -> AsyncIterator[R_co]:
         return self
@@ -250,15 +310,18 @@ class Stream(Generic[R_co]):
         return f"<Stream, {self._flow.state}>"
 
 
-def _checked_function(func: Callable[[T], Awaitable[R]]) -> Callable[[T], Awaitable[R]]:
-    what: object = func
-    if not callable(what):
-        hint = "; pass the function itself, without calling it" if isinstance(what, Awaitable) else ""
-        raise TypeError(f"`func` must be an async function of one item, not {what!r}{hint}")
-    return func
+def _checked_function(
+    func: Callable[[T], Any], executor: SupportsSubmit | Callable[[], SupportsSubmit] | None
+) -> Callable[[T], Awaitable[Any]]:
+    if executor is None:
+        return checked_function(func)
+    if not callable(func):
+        raise TypeError(f"`func` must be a synchronous function of one item, not {func!r}")
+    check_is_sync(func, "executor=")
+    return offload(executor)(func)
 
 
-def _checked_buffer(buffer: object) -> float:
+def checked_buffer(buffer: object) -> float:
     """Room for results that wait to be taken.
 
     Raises:
@@ -272,15 +335,3 @@ def _checked_buffer(buffer: object) -> float:
     if buffer < 0:
         raise ValueError(f"`buffer` must be 0 or more, not {buffer}; pass 0 to keep no results that wait to be taken")
     return buffer
-
-
-def _limiter(rate: float | RateLimiter | None) -> RateLimiter | None:
-    """The limiter itself, or one of that rate.
-
-    Raises:
-        TypeError, ValueError: It is no rate.
-    """
-    if rate is None or isinstance(rate, RateLimiter):
-        return rate
-    limiter = RateLimiter(rate)
-    return limiter if rate <= _EVEN else RateLimiter(rate, burst=int(rate / _EVEN))

@@ -15,8 +15,9 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from asynckit._checks import checked_seconds
+from asynckit._native import came_of_cancellation, native_requests
 from asynckit._retry import Backoff, _checked_backoff
-from asynckit._steps import as_coroutine, native_task
+from asynckit._steps import as_coroutine
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -140,24 +141,26 @@ async def supervise(
     while True:
         error = None
         started = anyio.current_time()
-        requests = _native_requests()
+        requests = native_requests()
         run = as_coroutine(func(*args))  # in no `try`: what is not async will not be the next time either
         try:
             returned = await run
         except Exception as raised:
             if anyio.current_effective_deadline() == -math.inf:
                 raise
-            if _native_requests() > requests and _came_of_cancellation(raised):
+            if native_requests() > requests and came_of_cancellation(raised):
                 raise
             error = raised
         else:
             if not restart_on_return:
                 return returned
             await checkpoint()  # a cancellation that the run has swallowed ends it here
-            if _native_requests() > requests:
+            if native_requests() > requests:
                 raise anyio.get_cancelled_exc_class()("the service returned when it was cancelled")
-        delay = service.restart(error, anyio.current_time() - started)
-        del error, run  # an exception that is kept keeps the frames it went through
+        try:
+            delay = service.restart(error, anyio.current_time() - started)
+        finally:
+            del error, run  # an exception that is kept keeps the frames it went through, and this is one of them
         await anyio.sleep(delay)
 
 
@@ -196,7 +199,10 @@ class _Service:
             if error is None:
                 raise RuntimeError(f"`{self._name}` returned after {restarts}; allow more if it is to return so often")
             error.add_note(f"supervise: `{self._name}` failed after {restarts}")
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # it refers to this frame
         if self._restarts < math.inf:
             self._recent.append(now)
         if lasted >= self._per:
@@ -218,33 +224,6 @@ def _log(restart: Restart) -> None:
         restart.delay,
         exc_info=restart.error,
     )
-
-
-def _native_requests() -> int:
-    """How often asyncio itself was asked to cancel this task, and has not been told that this is settled."""
-    task = native_task()
-    return 0 if task is None else task.cancelling()
-
-
-def _came_of_cancellation(error: BaseException) -> bool:
-    """Whether an error was raised where a cancellation was handled, as by clean-up that fails.
-
-    That a request to cancel is open does not say so: `asyncio.TaskGroup` of Python 3.11 leaves one when it fails.
-    """
-    cancelled = anyio.get_cancelled_exc_class()
-    rest: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while rest:
-        one = rest.pop()
-        if one is None or id(one) in seen:
-            continue
-        if isinstance(one, cancelled):
-            return True
-        seen.add(id(one))
-        rest += [one.__context__, one.__cause__]
-        if isinstance(one, BaseExceptionGroup):
-            rest += one.exceptions
-    return False
 
 
 def _checked_restarts(restarts: object) -> float:

@@ -11,7 +11,7 @@ from weakref import ref
 
 import anyio
 
-from asynckit._steps import native_task
+from asynckit._native import native_task
 
 if TYPE_CHECKING:
     import asyncio

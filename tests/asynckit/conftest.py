@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from types import AsyncGeneratorType
 from typing import Any
@@ -14,13 +16,20 @@ import anyio.lowlevel
 import pytest
 import trio
 
+from asynckit import default_thread_pool
+from asynckit._workers import workers
+from support.loops import EagerLoop
+
 
 def _backends() -> list[Any]:
-    return [
+    backends = [
         pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
         pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
         pytest.param(("trio", {}), id="trio"),
     ]
+    if sys.version_info >= (3, 12):  # there are no eager tasks before
+        backends.append(pytest.param(("asyncio", {"loop_factory": EagerLoop}), id="eager"))
+    return backends
 
 
 @pytest.fixture(params=_backends())
@@ -78,6 +87,18 @@ async def no_task_is_left(anyio_backend: object, tasks_that_may_stay: int) -> As
     for _ in range(3):
         await anyio.lowlevel.checkpoint()  # tasks that have ended are taken off the books in the next round
     assert _living() <= before + tasks_that_may_stay
+
+
+@pytest.fixture
+def no_thread_works(anyio_backend: object) -> Iterator[None]:
+    """No function runs on in a thread when a test is over; idle threads may stay for the next."""
+    yield
+    while True:  # a thread says what came of a call a moment before it is idle
+        living, idle = workers.statistics()
+        busy = default_thread_pool().busy()
+        if living == idle and not busy:
+            break
+        time.sleep(0.001)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from anyio.lowlevel import checkpoint
 import asynckit._timed
 from asynckit._deadline import Deadline, move_on_after, remaining, timeout, timeout_at, with_timeout
 from support.clock import VirtualLoop, with_virtual_clock
-from support.points import Points, every_point
+from support.points import Points, every_point, every_point_natively
 
 pytestmark = pytest.mark.anyio
 
@@ -413,20 +413,7 @@ async def test_cancelling_and_failing_at_every_point(use: Callable[[Points], Awa
 async def test_a_native_cancellation_at_every_point(
     use: Callable[[Points], Awaitable[None]], only_asyncio: None
 ) -> None:
-    async def run(number: int) -> bool:
-        async def main() -> None:
-            try:
-                await use(points)
-            finally:
-                assert task.cancelling() == points.reached
-
-        task = asyncio.create_task(main())
-        points = Points(number, task.cancel)
-        await asyncio.wait([task])
-        assert task.cancelled() == points.reached
-        return points.reached
-
-    assert [await run(number) for number in range(1, 5)] == [True, True, True, False]
+    assert await every_point_natively(use) == 3
 
 
 async def test_timeouts_leave_no_request_of_cancellation(only_asyncio: None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from typing import Any
@@ -101,6 +102,19 @@ async def test_coroutines_that_have_not_begun_are_closed_on_cancellation() -> No
         scope.cancel()
         await gather(give(1), give(2), limit=1)
     assert scope.cancelled_caught
+
+
+async def test_coroutines_are_closed_if_it_is_never_awaited() -> None:
+    coros = [give(1), give(2)]
+    gather(*coros).close()
+    assert [inspect.getcoroutinestate(coro) for coro in coros] == [inspect.CORO_CLOSED] * 2
+
+
+async def test_coroutines_are_closed_if_its_task_is_cancelled_before_it_begins(only_asyncio: None) -> None:
+    task = asyncio.create_task(gather(give(1), give(2)))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_return_exceptions_puts_them_in_their_places() -> None:

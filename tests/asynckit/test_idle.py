@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 from asynckit._deadline import timeout
 from asynckit._idle import IdleTimeout, idle_timeout
 from support.clock import with_virtual_clock
-from support.points import Points, every_point
+from support.points import Points, every_point, every_point_natively
 
 pytestmark = pytest.mark.anyio
 
@@ -180,20 +180,7 @@ async def test_cancelling_and_failing_at_every_point(cancel: bool) -> None:
 
 
 async def test_a_native_cancellation_at_every_point(only_asyncio: None) -> None:
-    async def run(number: int) -> bool:
-        async def main() -> None:
-            try:
-                await _use(points)
-            finally:
-                assert task.cancelling() == points.reached
-
-        task = asyncio.create_task(main())
-        points = Points(number, task.cancel)
-        await asyncio.wait([task])
-        assert task.cancelled() == points.reached
-        return points.reached
-
-    assert [await run(number) for number in range(1, 6)] == [True] * 4 + [False]
+    assert await every_point_natively(_use) == 4
 
 
 async def test_it_leaves_no_request_of_cancellation(only_asyncio: None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from asynckit import amap, gather, open_scope, timeout
-from support.points import Points
+from support.points import Points, every_point_natively
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("only_asyncio")]
 
@@ -54,33 +54,7 @@ async def _timeout(points: Points) -> None:
 async def test_a_task_cancelled_anywhere_ends_cancelled_and_leaves_nothing(
     use: Callable[[Points], Awaitable[None]],
 ) -> None:
-    async def run(number: int) -> bool:
-        """Cancel at one point, and say whether there was such a point."""
-        counted = -1
-
-        async def main() -> None:
-            nonlocal counted
-            try:
-                await use(points)
-            finally:
-                counted = task.cancelling()
-
-        task = asyncio.create_task(main())
-        points = Points(number, task.cancel)
-        if not (await asyncio.wait([task]))[0]:
-            pytest.fail("it hangs")
-        if points.reached:
-            assert task.cancelled()
-            assert counted == 1, "the request stands, for who counts them: asyncio.timeout, asyncio.TaskGroup"
-        else:
-            assert task.exception() is None
-            assert counted == 0
-        return points.reached
-
-    number = 1
-    while await run(number):
-        number += 1
-    assert number == 7
+    assert await every_point_natively(use) == 6
 
 
 async def test_a_timeout_of_asyncio_around_a_helper_is_its_own() -> None:

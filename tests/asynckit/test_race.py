@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 from asynckit._errors import ChildCancelledError
 from asynckit._outcome import Failure, Success
 from asynckit._race import Waited, as_completed, race, wait
-from support.points import InjectedError, Points, every_point
+from support.points import InjectedError, Points, every_point, every_point_natively
 
 pytestmark = pytest.mark.anyio
 
@@ -485,31 +485,7 @@ async def test_failing_at_every_point_leaves_nothing_behind(use: Any, count: int
 async def test_a_native_cancellation_anywhere_ends_cancelled_and_leaves_nothing(
     only_asyncio: None, use: Callable[[Points], Awaitable[None]], count: int
 ) -> None:
-    for number in range(1, count + 2):
-        counted = -1
-
-        async def main(points: Points) -> None:
-            nonlocal counted
-            try:
-                await use(points)
-            finally:
-                task = asyncio.current_task()
-                assert task is not None
-                counted = task.cancelling()
-
-        def cancel() -> None:
-            task.cancel()  # noqa: B023  # called before the next is bound
-
-        points = Points(number, cancel)
-        task = asyncio.create_task(main(points))
-        await asyncio.wait([task])
-        if points.reached:
-            assert task.cancelled()
-            assert counted == 1
-        else:
-            assert task.exception() is None
-            assert counted == 0
-    assert not points.reached
+    assert await every_point_natively(use) == count
 
 
 @each

@@ -481,3 +481,44 @@ async def test_a_native_cancellation_in_a_delay_ends_it(only_asyncio: None, long
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(func.times) == 1
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+async def test_an_error_raised_on_a_native_cancellation_is_not_tried_again(grouped: bool, only_asyncio: None) -> None:
+    calls = 0
+
+    @retry(on=OSError, backoff=(0, 1, 0))
+    async def work() -> None:
+        nonlocal calls
+        calls += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            error = OSError("clean-up failed")
+            raise ExceptionGroup("of clean-up", [error]) if grouped else error
+
+    task = asyncio.create_task(work())
+    await checkpoint()
+    task.cancel()
+    await asyncio.wait([task])
+    assert calls == 1
+    assert isinstance(task.exception(), ExceptionGroup if grouped else OSError)
+
+
+async def test_a_failed_task_group_of_asyncio_is_tried_again(only_asyncio: None) -> None:
+    calls = 0
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise OSError
+
+    @retry(on=OSError, backoff=(0, 1, 0))
+    async def work() -> int:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+        return calls
+
+    assert await work() == 3

@@ -18,6 +18,7 @@ import pytest
 
 from asynckit._run import run
 from asynckit._running import Tasks, await_frames
+from support.loops import EagerLoop
 from support.points import InjectedError, Points
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -78,14 +79,15 @@ def service(anyio_backend: Backend, tmp_path: Path) -> Iterator[Callable[[str], 
     def start(code: str) -> Service:
         name, options = anyio_backend
         script = tmp_path / "service.py"
-        head = f"BACKEND, OPTIONS = {name!r}, {options!r}\n{PRELUDE}"
+        given = "{'loop_factory': EagerLoop}" if options.get("loop_factory") is EagerLoop else repr(options)
+        head = f"from support.loops import EagerLoop\nBACKEND, OPTIONS = {name!r}, {given}\n{PRELUDE}"
         script.write_text(head + textwrap.dedent(code), encoding="utf-8")
         process = subprocess.Popen(
             [sys.executable, "-W", "error", script],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONUTF8": "1"},
+            env={**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         started.append(process)
         return Service(process)
@@ -331,10 +333,10 @@ def test_it_returns_what_main_returns(anyio_backend: Backend) -> None:
         await anyio.sleep(0)
         return first + second
 
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     assert _run(anyio_backend, main, 3, 4) == 7
     assert _run(anyio_backend, main, 3, 4, shutdown_signals=()) == 7
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= threads
 
 
 def test_it_raises_what_main_raises(anyio_backend: Backend) -> None:

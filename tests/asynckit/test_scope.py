@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import TaskStatus
 from anyio.lowlevel import checkpoint
 
-from asynckit import ChildCancelledError, Scope, open_scope
+from asynckit import ChildCancelledError, Handle, Scope, open_scope
 from support.points import Points, every_point
 
 pytestmark = pytest.mark.anyio
@@ -226,6 +226,21 @@ async def test_a_child_that_raises_cancellation_unasked_is_cancelled(only_asynci
     assert sibling.result() == 1
 
 
+@pytest.mark.parametrize("background", [False, True])
+async def test_a_child_that_cancels_its_task_and_returns_ends_alone(only_asyncio: None, background: bool) -> None:
+    async def cancel_itself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    async with open_scope(limit=1) as scope:
+        child = scope.start_soon(cancel_itself, background=background)
+        sibling = scope.start_soon(give, 1)
+        await child._task.wait()
+    assert child.cancelled()
+    assert sibling.result() == 1
+
+
 async def test_cancelling_the_scope_ends_the_block_without_an_error() -> None:
     async with open_scope() as scope:
         child = scope.start_soon(anyio.sleep_forever)
@@ -364,6 +379,182 @@ async def test_what_happens_after_the_child_is_ready_is_the_scopes() -> None:
             child = scope.start_soon(give, 1)
     assert messages(caught.value) == ["broken"]
     assert child.result() == 1
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+async def test_the_block_waits_for_children_but_not_for_background_ones(limit: int | None) -> None:
+    released = anyio.Event()
+
+    async def release() -> None:
+        await checkpoint()
+        released.set()
+
+    async with open_scope(limit=limit) as scope:
+        background = scope.start_soon(anyio.sleep_forever, background=True)
+        coroutine = scope.create_task(anyio.sleep_forever(), background=True)
+        child = scope.start_soon(released.wait)
+        await checkpoint()
+        scope.start_soon(release, background=True)  # what a child waits for may be in the background
+    assert child.done()
+    assert not child.cancelled()
+    assert background.cancelled()
+    assert coroutine.cancelled()
+
+
+async def test_background_children_see_the_last_child_off() -> None:
+    served = []
+
+    async def serve() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            served.append("end of service")
+
+    async def late(scope: Scope) -> None:
+        await checkpoint()
+        served.append("child")
+        scope.start_soon(later)
+
+    async def later() -> None:
+        await checkpoint()
+        served.append("grandchild")
+
+    async with open_scope() as scope:
+        scope.start_soon(serve, background=True)
+        scope.start_soon(late, scope)
+        await anyio.wait_all_tasks_blocked()
+        served.append("body")
+    assert served == ["child", "grandchild", "body", "end of service"]
+
+
+async def test_background_children_end_when_there_are_no_others() -> None:
+    async with open_scope() as scope:
+        child = scope.start_soon(anyio.sleep_forever, background=True)
+        await checkpoint()
+    assert child.cancelled()
+
+
+async def test_a_background_child_started_after_all_others_have_ended_never_begins() -> None:
+    late: list[Handle[None]] = []
+
+    async def start_another(scope: Scope) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            late.append(scope.start_soon(pytest.fail, "it began", background=True))  # type: ignore[arg-type]
+
+    async with open_scope() as scope:
+        scope.start_soon(start_another, scope, background=True)
+        await anyio.wait_all_tasks_blocked()
+    assert late[0].cancelled()
+
+
+async def test_a_background_child_that_fails_cancels_the_others() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        async with open_scope() as scope:
+            child = scope.start_soon(fail, "in the background", background=True)
+            sibling = scope.start_soon(anyio.sleep_forever)
+    assert messages(caught.value) == ["in the background"]
+    assert child.exception() is caught.value.exceptions[0]
+    assert sibling.cancelled()
+
+
+async def test_errors_of_background_children_are_collected() -> None:
+    failed = anyio.Event()
+
+    async def fail_and_tell() -> None:
+        failed.set()
+        raise ValueError("in the background")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with open_scope(on_error="collect") as scope:
+            scope.start_soon(fail_and_tell, background=True)
+            sibling = scope.start_soon(failed.wait)
+    assert messages(caught.value) == ["in the background"]
+    assert not sibling.cancelled()
+
+
+async def test_a_service_that_says_it_is_ready_can_be_in_the_background() -> None:
+    ended = False
+
+    async def serve(port: int, *, task_status: TaskStatus[str]) -> None:
+        nonlocal ended
+        task_status.started(f"port {port}")
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended = True
+
+    async with open_scope(limit=1) as scope:
+        assert await scope.start(serve, 80, background=True) == "port 80"
+        child = scope.start_soon(give, 1)
+        await child
+        assert not ended
+    assert ended
+
+
+async def test_the_block_waits_for_a_service_that_is_not_in_the_background() -> None:
+    steps = []
+
+    async def serve(*, task_status: TaskStatus[None]) -> None:
+        task_status.started()
+        await anyio.wait_all_tasks_blocked()
+        steps.append("served")
+
+    async def watch() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            steps.append("watched")
+
+    async with open_scope() as scope:
+        scope.start_soon(watch, background=True)
+        await scope.start(serve)
+    assert steps == ["served", "watched"]
+
+
+async def test_a_single_error_can_be_had_without_a_group() -> None:
+    with pytest.raises(ValueError, match="one") as caught:
+        async with open_scope(collapse=True) as scope:
+            scope.start_soon(fail, "one")
+            await anyio.sleep_forever()
+    assert caught.value.__context__ is None
+    with pytest.raises(KeyError, match="body"):
+        async with open_scope(collapse=True) as scope:
+            scope.start_soon(anyio.sleep_forever)
+            raise KeyError("body")
+    with pytest.raises(TimeoutError, match="timed out after 0 s"):
+        async with open_scope(collapse=True, timeout=0) as scope:
+            scope.start_soon(anyio.sleep_forever)
+
+
+async def test_the_cause_and_the_context_of_a_single_error_are_kept() -> None:
+    async def translate() -> None:
+        try:
+            await fail("low")
+        except ValueError as error:
+            raise LookupError("high") from error
+
+    with pytest.raises(LookupError, match="high") as caught:
+        async with open_scope(collapse=True) as scope:
+            scope.start_soon(translate)
+            await anyio.sleep_forever()
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert caught.value.__context__ is caught.value.__cause__
+
+
+async def test_several_errors_are_a_group_in_any_case() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        async with open_scope(collapse=True, on_error="collect") as scope:
+            scope.start_soon(fail, "one")
+            scope.start_soon(fail, "two")
+    assert sorted(messages(caught.value)) == ["one", "two"]
+
+
+async def test_an_error_that_the_body_met_by_a_handle_is_a_single_one() -> None:
+    with pytest.raises(ValueError, match="one"):
+        async with open_scope(collapse=True) as scope:
+            await scope.start_soon(fail, "one")
 
 
 async def test_a_child_sees_the_context_it_was_started_in() -> None:

@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 from asynckit._deadline import timeout
 from asynckit._shield import shield
 from support.clock import with_virtual_clock
-from support.points import InjectedError, Points, every_point
+from support.points import InjectedError, Points, every_point, every_point_natively
 
 pytestmark = pytest.mark.anyio
 
@@ -363,26 +363,18 @@ async def test_a_cancellation_goes_on_from_a_shield_in_a_shield(
 
 
 async def test_a_native_cancellation_at_every_point(only_asyncio: None) -> None:
-    async def run(number: int) -> bool:
-        async def main() -> None:
-            try:
+    async def use(points: Points) -> None:
+        try:
+            await points()
+            with shield(grace=1):
+                await points()
+        finally:
+            with shield(grace=5):
                 await points()
                 with shield(grace=1):
                     await points()
-            finally:
-                with shield(grace=5):
-                    await points()
-                    with shield(grace=1):
-                        await points()
-                assert task.cancelling() == points.reached
 
-        task = asyncio.create_task(main())
-        points = Points(number, task.cancel)
-        await asyncio.wait([task])
-        assert task.cancelled() == points.reached
-        return points.reached
-
-    assert [await run(number) for number in range(1, 6)] == [True] * 4 + [False]
+    assert await every_point_natively(use) == 4
 
 
 async def test_an_error_in_the_clean_up_goes_before_the_cancellation() -> None:

@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 
 from asynckit._supervise import Restart, supervise
 from support.clock import with_virtual_clock
-from support.points import InjectedError, Points, every_point
+from support.points import InjectedError, Points, every_point, every_point_natively
 
 pytestmark = pytest.mark.anyio
 
@@ -348,7 +348,7 @@ async def test_a_failure_at_any_point_is_made_good(point: int) -> None:
 
 
 async def test_a_native_cancellation_at_every_point(only_asyncio: None) -> None:
-    async def run(number: int) -> bool:
+    async def use(points: Points) -> None:
         failures = Fails(1)
 
         async def serve() -> None:
@@ -356,19 +356,9 @@ async def test_a_native_cancellation_at_every_point(only_asyncio: None) -> None:
             await points()
             await failures()
 
-        async def main() -> None:
-            try:
-                await supervise(serve, on_restart=_quiet)
-            finally:
-                assert task.cancelling() == points.reached
+        await supervise(serve, on_restart=_quiet)
 
-        task = asyncio.create_task(main())
-        points = Points(number, task.cancel)
-        await asyncio.wait([task])
-        assert task.cancelled() == points.reached
-        return points.reached
-
-    assert [await run(number) for number in range(1, 6)] == [True] * 4 + [False]
+    assert await every_point_natively(use) == 4
 
 
 async def test_one_in_another(longest: None) -> None:

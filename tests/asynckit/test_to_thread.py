@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import sys
@@ -17,7 +18,7 @@ from anyio.lowlevel import checkpoint
 
 from asynckit import Offloaded, amap, to_thread
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_thread_works")]
 
 
 @to_thread
@@ -42,6 +43,8 @@ async def test_it_looks_like_the_original() -> None:
     assert list(inspect.signature(where).parameters) == ["a", "b"]
     if sys.version_info >= (3, 12):
         assert inspect.iscoroutinefunction(where)
+    assert asyncio.iscoroutinefunction(where)
+    assert asyncio.iscoroutinefunction(where.__call__)
 
 
 class Box:
@@ -197,6 +200,6 @@ def test_what_is_no_synchronous_function_is_refused(wrong: Any, message: str) ->
 
 
 def test_what_is_no_limiter_is_refused() -> None:
-    wrong: Any = 5
-    with pytest.raises(TypeError, match=r"`anyio.CapacityLimiter\(5\)`, not 5"):
+    wrong: Any = "five"
+    with pytest.raises(TypeError, match=r"must be a `ThreadPool` or an `anyio.CapacityLimiter`, not 'five'"):
         to_thread(limiter=wrong)

@@ -15,6 +15,8 @@ from typing import Any
 
 import trio.testing
 
+from .loops import EagerLoop
+
 try:
     import uvloop
 except ImportError:
@@ -84,6 +86,10 @@ class VirtualLoop(_VirtualTime, asyncio.SelectorEventLoop):
     """asyncio's own."""
 
 
+class VirtualEagerLoop(_VirtualTime, EagerLoop):
+    """asyncio's own, with eager tasks."""
+
+
 if uvloop is not None:
 
     class VirtualUvloop(_VirtualTime, uvloop.Loop):
@@ -95,5 +101,6 @@ def with_virtual_clock(backend: tuple[str, dict[str, Any]]) -> tuple[str, dict[s
     name, options = backend
     if name == "trio":
         return name, {**options, "clock": trio.testing.MockClock(autojump_threshold=0)}
-    factory = VirtualUvloop if options.get("use_uvloop") else VirtualLoop
-    return name, {"loop_factory": factory}
+    if options.get("loop_factory") is EagerLoop:
+        return name, {"loop_factory": VirtualEagerLoop}
+    return name, {"loop_factory": VirtualUvloop if options.get("use_uvloop") else VirtualLoop}

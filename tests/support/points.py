@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -64,3 +65,38 @@ async def every_point(run: Callable[[Points], Awaitable[None]], *, cancel: bool)
         if not points.reached:
             return number - 1
         assert not cancel or scope.cancelled_caught, "the cancellation was swallowed"
+
+
+async def every_point_natively(run: Callable[[Points], Awaitable[None]]) -> int:
+    """Cancel the task by asyncio's `Task.cancel` at each point of `run` in turn.
+
+    The task must end cancelled and the request must stand, for who counts them: `asyncio.timeout`, `asyncio.TaskGroup`.
+
+    Returns:
+        The number of points.
+    """
+    number = 0
+    while True:
+        number += 1
+        started: list[Points] = []
+        requests = -1
+
+        async def main() -> None:
+            nonlocal requests
+            task = asyncio.current_task()
+            assert task is not None
+            points = Points(number, task.cancel)  # noqa: B023  # it ends before the next begins
+            started.append(points)  # noqa: B023
+            try:
+                await run(points)
+            finally:
+                requests = task.cancelling()
+
+        task = asyncio.create_task(main())
+        await asyncio.wait([task])
+        if not started[0].reached:
+            assert task.exception() is None
+            assert requests == 0
+            return number - 1
+        assert task.cancelled(), "the cancellation was swallowed"
+        assert requests == 1

@@ -1,30 +1,46 @@
 """The public names as users see them: checked by mypy and basedpyright, never run."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from concurrent.futures import Executor
 from typing import Any, Literal, assert_type
 
 import anyio
+from anyio.abc import TaskStatus
 
 from asynckit import (
+    Advice,
     ChildCancelledError,
     Deadline,
     Failure,
     Handle,
     Offloaded,
+    OffloadedIterator,
     Outcome,
+    ProcessMap,
+    ProcessPool,
     Queue,
     RateLimiter,
     Scope,
     Stream,
     Success,
+    ThreadIterator,
+    ThreadPool,
     Waited,
+    advise,
     amap,
     as_completed,
+    default_thread_pool,
     gather,
+    iterate_in_thread,
+    offload,
     open_scope,
+    process_map,
     race,
     remaining,
     retry,
+    run_in_executor,
+    run_in_process,
+    run_in_thread,
     stream,
     stream_outcomes,
     timeout,
@@ -57,6 +73,7 @@ async def mapping() -> None:
     assert_type(await amap(length, {"a"}, on_error="skip", item_timeout=1.5), list[int])
     assert_type(await amap(length, ("a",), on_error="cancel"), list[int])
     assert_type(await amap(length, ("a",), on_error="return"), list[int | Exception])
+    assert_type(await amap(length, ["a"], rate=5, progress=print), list[int])
     await amap(length, [1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await amap(length, ["a"], on_error="ignore")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
@@ -88,14 +105,23 @@ async def deadlines() -> None:
     assert_type(deadline.error(), TimeoutError)
 
 
+async def serve(port: int, *, task_status: TaskStatus[str]) -> None:
+    task_status.started(f"port {port}")
+
+
 async def scopes(policy: Literal["cancel", "collect"]) -> None:
-    async with open_scope(limit=10, timeout=5, on_error=policy, name="scope") as scope:
+    async with open_scope(limit=10, timeout=5, on_error=policy, name="scope", collapse=True) as scope:
         assert_type(scope, Scope)
         one = scope.start_soon(length, "a")
         _ = assert_type(one, Handle[int])
         two = scope.create_task(name(), name="two")
         _ = assert_type(two, Handle[str])
         assert_type(await one, int)
+        # mypy does not match functions with a protocol that has a `TypeVarTuple`, and goes by the other overload.
+        assert_type(await scope.start(serve, 80), str)  # type: ignore[assert-type]
+        assert_type(await scope.start(serve, 80, background=True, name="server"), str)  # type: ignore[assert-type]
+        three = scope.start_soon(name, background=True)
+        _ = assert_type(three, Handle[str])
         assert_type(two.name, str)
         _ = scope.start_soon(length, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         scope.cancel()
@@ -116,6 +142,25 @@ def read(path: str, *, size: int = -1) -> bytes:
 def write(path: str, content: bytes) -> None: ...
 
 
+pool = ThreadPool("pool", 2)
+
+
+@to_thread
+def lines(path: str, *, limit: int = 5) -> Generator[str, None, None]:
+    yield path
+
+
+@to_thread(limiter=pool, look_ahead=5)
+def numbers(below: int) -> Generator[int, None, str]:
+    yield below
+    return "over"
+
+
+@to_thread(limiter=3, context_out=True)
+def parse(text: str) -> list[int]:
+    return [int(text)]
+
+
 @to_process
 def count(below: int) -> int:
     return below
@@ -126,10 +171,67 @@ def total(numbers: list[float]) -> float:
     return sum(numbers)
 
 
+@to_process(timeout=1, pool=ProcessPool(2, max_tasks=10))
+def average(numbers: list[float]) -> float:
+    return sum(numbers) / len(numbers)
+
+
+def plain(word: str, times: int) -> list[str]:
+    return [word] * times
+
+
+async def in_processes(pool: ProcessPool) -> None:
+    assert_type(await average([1.0]), float)
+    assert_type(await run_in_process(plain, "word", 2, timeout=1), list[str])
+    assert_type(await pool.run(plain, "word", times=2), list[str])
+    await run_in_process(plain, 2, 2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await pool.run(plain, 2, times=2)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    async with process_map(len, ["word"]) as lengths:
+        assert_type(lengths, ProcessMap[int])
+        async for length_of_one in lengths:
+            assert_type(length_of_one, int)
+    async with process_map(average.sync, [[1.0]]) as averages:
+        assert_type(await anext(averages), float)
+    async with process_map(len, ["word"], on_error="return") as either:
+        assert_type(await anext(either), int | Exception)
+
+
 class Box:
     @to_thread
     def open(self, key: str) -> int:
         return len(key)
+
+    @to_thread
+    def keys(self, prefix: str) -> Generator[str, None, None]:
+        yield prefix
+
+
+async def threads(box: Box) -> None:
+    assert_type(await run_in_thread(len, "text"), int)
+    assert_type(await run_in_thread(str.encode, "text", limiter=pool, abandon_on_cancel=True, context_out=True), bytes)
+    assert_type(await parse("5"), list[int])
+    assert_type(lines("path", limit=5), ThreadIterator[str])
+    async with lines("path") as found:
+        assert_type([line async for line in found], list[str])
+    async with numbers(5) as some:
+        assert_type(await anext(some), int)
+    async with box.keys("prefix") as keys:
+        assert_type(await anext(keys), str)
+    async with iterate_in_thread([1.5], look_ahead=0, limiter=anyio.CapacityLimiter(1)) as items:
+        assert_type(await anext(items), float)
+    async with iterate_in_thread(lambda: ["text"]) as texts:
+        assert_type(await anext(texts), str)
+    kept: OffloadedIterator[[int], int] = numbers
+    assert_type(kept(5), ThreadIterator[int])
+    async with pool:
+        pool.limit = None
+        assert_type(pool.limit, float)
+        assert_type(pool.statistics().longest, float)
+    busy = await pool.shutdown(grace=5)
+    assert_type(busy[0].stack, str)
+    assert_type(default_thread_pool(), ThreadPool)
+    await run_in_thread(len, 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    lines(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def offloading(box: Box) -> None:
@@ -148,6 +250,21 @@ async def offloading(box: Box) -> None:
     offloaded: Offloaded[[int], int] = count
     assert_type(await kept(1), int)
     assert_type(await offloaded(1), int)
+
+
+def size(text: str) -> int:
+    return len(text)
+
+
+async def in_executors(executor: Executor) -> None:
+    assert_type(await run_in_executor(executor, size, "a"), int)
+    assert_type(await offload(lambda: executor)(size)("a"), int)
+    assert_type(stream(size, ["a"], executor=executor), Stream[int])
+    assert_type(stream(size, ["a"], on_error="return", executor=lambda: executor), Stream[int | Exception])
+    assert_type(stream_outcomes(size, ["a"], executor=executor), Stream[tuple[str, Outcome[int]]])
+    assert_type(advise(size, "a", calls=3), Advice)
+    await run_in_executor(executor, size, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    stream(size, [1], executor=executor)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def streaming() -> None:
@@ -194,6 +311,23 @@ async def racing(many: list[Coroutine[Any, Any, int]]) -> None:
 @with_timeout(1)
 async def bounded(text: str, *, times: int = 1) -> int:
     return len(text) * times
+
+
+class Client:
+    @with_timeout(1)
+    async def get(self, path: str, *, times: int = 1) -> bytes:
+        return path.encode() * times
+
+    @retry(on=OSError)
+    async def put(self, path: str) -> int:
+        return len(path)
+
+
+async def methods(client: Client) -> None:
+    assert_type(await client.get("path", times=2), bytes)
+    assert_type(await client.put("path"), int)
+    await client.get(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.put(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 @retry(on=OSError, attempts=3)
