@@ -68,10 +68,14 @@ class Answers:
         Args:
             empty: The answer for a question that depends on itself, or nests too deeply.
         """
-        value = self.known(key)
-        if value is not None:
-            return value
         sources = self._sources
+        known = self._known.get(key)
+        if known is not None:  # as `known`, whose call would cost as much again
+            value, mask, lowest = known
+            sources.mask |= mask
+            if lowest < self._lowest:  # noqa: PLR1730  # `min` is a call
+                self._lowest = lowest
+            return value
         depth = self._depth
         if depth > _DEPTH:
             self._lowest = 0

@@ -126,26 +126,25 @@ class CallGraph:
             values = self._resolver.resolve(module, index, call.target)
             if not values:
                 continue
-            yield from self._joined(call, [list(self._runs(module, index, call, value)) for value in values])
-            if _hands_over(call):
+            yield from self._joined(call, [self._runs(module, index, call, value) for value in values])
+            if (call.arguments or call.keywords) and _hands_over(call):
                 for value in values:
                     for argument in self._handover.run_here(call, value):
                         handed = self._resolver.binding(module, index, argument)
                         # With which arguments it is called, nobody knows.
                         here = call._replace(use="other", arguments=["*"], keywords={"**": ""})
-                        yield from self._joined(call, [list(self._runs(module, index, here, v)) for v in handed])
+                        yield from self._joined(call, [self._runs(module, index, here, v) for v in handed])
         for path, place in function.touched.items():
             yield from self._touches(module, index, path, place)
 
-    def _joined(self, call: Call, alternatives: list[list[Target]]) -> Iterator[Edge]:
+    def _joined(self, call: Call, alternatives: list[list[Target]]) -> list[Edge]:
         """Edges for the things a call may run: all that there are for one, a choice for several."""
         if not alternatives or not all(alternatives):
-            return  # one of the things this may be does not block
+            return []  # one of the things this may be does not block
         distinct = {tuple(dict.fromkeys(targets)): None for targets in alternatives}
         if len(distinct) == 1:
-            yield from (Edge(call, target) for target in next(iter(distinct)))
-        else:
-            yield Edge(call, self._choose(tuple(distinct)))
+            return [Edge(call, target) for target in next(iter(distinct))]
+        return [Edge(call, self._choose(tuple(distinct)))]
 
     def _choose(self, choice: Choice) -> Node:
         number = self._numbers.get(choice)
@@ -154,15 +153,13 @@ class CallGraph:
             self._choices.append(choice)
         return "", number
 
-    def _touches(
-        self, module: ProgramModule, index: int, path: str, place: tuple[int, int, int, int]
-    ) -> Iterator[Edge]:
+    def _touches(self, module: ProgramModule, index: int, path: str, place: tuple[int, int, int, int]) -> list[Edge]:
         """Edges of what a path runs without being a written call: iterations, operators, properties."""
         base, _, name = path.removesuffix("()").rpartition(".")
         receivers = self._resolver.resolve(module, index, base)
         is_read = path[-1] != ")"
         if not receivers or (is_read and not all(self._resolver.has_property(value, name) for value in receivers)):
-            return
+            return []
         use = "for" if name in ("__iter__", "__next__") else "other"
         call = Call(path, *place, use, [], {}, implicit=True)
         alternatives: list[list[Target]] = []
@@ -179,23 +176,26 @@ class CallGraph:
                         if is_property or not is_read:
                             targets += self._runs(module, index, call, value)
             alternatives.append(targets)
-        yield from self._joined(call, alternatives)
+        return self._joined(call, alternatives)
 
-    def _runs(self, module: ProgramModule, index: int, call: Call, value: Value) -> Iterator[Target]:
+    def _runs(self, module: ProgramModule, index: int, call: Call, value: Value) -> list[Target]:
         match value:
             case External(name):
                 sink = self._catalog.sink(name)
-                if sink is not None and self._blocks(module, index, call, sink):
-                    yield sink
-            case ExternalInstance(name):
-                yield from self._runs(module, index, call, External(f"{name}.__call__"))
+                return [sink] if sink is not None and self._blocks(module, index, call, sink) else []
             case FunctionValue():
-                yield from self._runs_function(call, value)
+                return list(self._runs_function(call, value))
+            case ExternalInstance(name):
+                return self._runs(module, index, call, External(f"{name}.__call__"))
             case ClassValue() | Instance():
+                found: list[Target] = []
                 for name in _CONSTRUCTORS if isinstance(value, ClassValue) else ("__call__",):
                     for method in self._resolver.attribute(value, name):
                         if isinstance(method, (FunctionValue, External)):
-                            yield from self._runs(module, index, call, method)
+                            found += self._runs(module, index, call, method)
+                return found
+            case _:
+                return []
 
     def _runs_function(self, call: Call, value: FunctionValue) -> Iterator[Target]:
         declared = self._catalog.declared(self._resolver.dotted(value)) if self._catalog.declares else None
@@ -312,9 +312,10 @@ def _first(call: Call) -> str:
 
 def _hands_over(call: Call) -> bool:
     """Whether an argument may be a function: no constant, nor what a call gives."""
-    return any(argument and argument[0] != "=" and argument[-1] != ")" for argument in call.arguments) or any(
-        argument and argument[0] != "=" and argument[-1] != ")" for argument in call.keywords.values()
-    )
+    for argument in (*call.arguments, *call.keywords.values()):
+        if argument and argument[0] != "=" and argument[-1] != ")":
+            return True
+    return False
 
 
 def _has_asked(function: Function, call: Call, members: tuple[str, ...]) -> bool:

@@ -73,7 +73,10 @@ class Members:
             case External(dotted) if name == "__getitem__" and dotted.rpartition(".")[2][:1].isupper():
                 return (Giver((value,)),)
             case ClassValue() | Instance():
-                return distinct([result for found in self.looked_up(value, name) for result in self._read(*found)])
+                found = self.looked_up(value, name)
+                if len(found) == 1:
+                    return self._read(*found[0])
+                return distinct([result for attribute in found for result in self._read(*attribute)])
             case External(dotted):
                 if result := self._catalog.maps["returns"].get(self._catalog.canonical(dotted)):
                     dotted = result  # a property, or a function: the attribute is its result's

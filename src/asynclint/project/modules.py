@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from asynclint.project.answers import Sources
+from asynclint.project.values import Values
 from asynclint.syntax import Module
 
 _TESTS = {"test", "tests"}
@@ -22,9 +23,10 @@ class ProgramModule:
         path: The file, absolute: what the module is known by.
         facts: What the syntax pass gathered.
         is_test: Its name, or that of a directory it lies in, says that it holds tests.
+        own: Binding value to what it stands for, of those that mean the module's own functions and classes.
     """
 
-    __slots__ = ("_lines", "_number", "_shown", "facts", "is_test", "path")
+    __slots__ = ("_lines", "_number", "_shown", "facts", "is_test", "own", "path")
 
     def __init__(
         self, path: str, facts: Module, lines: list[str] | None = None, *, bit: int = 1, is_test: bool = False
@@ -33,6 +35,7 @@ class ProgramModule:
         self.facts: Module = facts
         self._number = bit.bit_length() - 1
         self.is_test: bool = is_test
+        self.own: dict[str, Values] = {}
         self._lines = lines
         self._shown = ""
 

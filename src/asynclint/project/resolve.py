@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from asynclint.catalog import Catalog
 from asynclint.project.annotated import CALLABLES, GENERICS, MAPPINGS, TUPLES, split
@@ -23,6 +23,7 @@ from asynclint.project.values import (
     Value,
     Values,
 )
+from asynclint.syntax import Function
 
 _BUILTINS = frozenset(dir(builtins))
 
@@ -55,20 +56,25 @@ class Resolver(Members):
             head = path[:-2]
             if head == "super":
                 return self._super(module, function)
-            return distinct([result for value in self.resolve(module, function, head) for result in self.call(value)])
+            values = self.resolve(module, function, head)
+            if len(values) == 1:  # nearly always
+                return self.call(values[0])
+            return distinct([result for value in values for result in self.call(value)])
         head, dot, step = path.rpartition(".")
         if not dot:
             return self._root(module, function, path)
         values = self.resolve(module, function, head)
         if step == "[]":
             return (Collection(values),) if values else ()
+        if len(values) == 1:
+            return self.attribute(values[0], step)
         return distinct([result for value in values for result in self.attribute(value, step)])
 
     def _root(self, module: ProgramModule, function: int, root: str) -> Values:
         name, _, ids = root.partition("@")
         if not ids:
             return self.name(module, function, name)
-        return self._bindings(module, function, map(int, ids.split(",")) if "," in ids else (int(ids),))
+        return self._bindings(module, function, [int(i) for i in ids.split(",")] if "," in ids else (int(ids),))
 
     def name(self, module: ProgramModule, function: int, name: str) -> Values:
         """What a bare name stands for, looked up in the enclosing scopes."""
@@ -108,37 +114,38 @@ class Resolver(Members):
                 return values
         return ()
 
-    def _bindings(self, module: ProgramModule, function: int, ids: Iterable[int]) -> Values:
+    def _bindings(self, module: ProgramModule, function: int, ids: Sequence[int]) -> Values:
         facts = module.facts.functions[function]
-        found: list[Value] = []
-        for index in ids:
-            value = facts.bindings[index][1]
-            # A parameter's annotation is evaluated outside the function: `def f(client: client.Client)`.
-            scope = facts.parent if index < len(facts.parameters) and not value.startswith(": self ") else function
-            found += self.binding(module, scope, value)
-        return distinct(found)
+        if len(ids) == 1:
+            return self._bound_to(module, function, facts, ids[0])
+        return distinct([value for index in ids for value in self._bound_to(module, function, facts, index)])
+
+    def _bound_to(self, module: ProgramModule, function: int, facts: Function, index: int) -> Values:
+        value = facts.bindings[index][1]
+        # A parameter's annotation is evaluated outside the function: `def f(client: client.Client)`.
+        is_outside = index < len(facts.parameters) and not value.startswith(": self ")
+        return self.binding(module, facts.parent if is_outside else function, value)
 
     def binding(self, module: ProgramModule, function: int, value: str) -> Values:
         """What a binding value stands for."""
-        kind, _, rest = value.partition(" ")
-        if not rest:
+        if " " not in value:
             # Names that are bound to each other would lead round for ever if not for the memory.
-            return () if value in ("None", "") else self._remembered(module, function, value)
-        match kind:
-            case "def" | "lambda":
-                return (FunctionValue(module.path, int(rest)),)
-            case "class":
-                return (ClassValue(module.path, int(rest)),)
-            case "import" | "from":
-                return self._imported(module, value)
-            case ":" if rest.startswith("self "):
-                return (Instance(ClassValue(module.path, int(rest[5:]))),)
-            case ":":
-                key = (module.path, function, value)
-                values: Values = self._answers.get(key, (), self.annotated, module, function, rest)
-                return values
-            case _:
-                return ()
+            return () if not value or value == "None" else self._remembered(module, function, value)
+        own = module.own.get(value)
+        if own is not None:
+            return own
+        kind, _, rest = value.partition(" ")
+        if kind == ":" and not rest.startswith("self "):
+            values: Values = self._answers.get(
+                (module.path, function, value), (), self.annotated, module, function, rest
+            )
+            return values
+        if kind in ("import", "from"):
+            return self._imported(module, value)
+        if kind in ("=", "type"):
+            return ()
+        own = module.own[value] = (_own(module.path, kind, rest),)
+        return own
 
     # -- imports and annotations -------------------------------------------------------------------------------------
 
@@ -216,3 +223,10 @@ class Resolver(Members):
                 return (Instance(cls, after=cls),)
             function = fact.parent
         return ()
+
+
+def _own(path: str, kind: str, rest: str) -> Value:
+    """A function or a class of a module, or an instance of its class, by the binding value that means it."""
+    if kind == ":":
+        return Instance(ClassValue(path, int(rest.removeprefix("self "))))
+    return ClassValue(path, int(rest)) if kind == "class" else FunctionValue(path, int(rest))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 
 _TRANSPARENT = {"Optional", "Annotated", "Final", "ClassVar", "Required", "NotRequired", "ReadOnly"}
 
@@ -12,11 +13,11 @@ def annotation(node: ast.expr | None) -> str:
 
     Containers keep their arguments (`list[Client]`). What is not understood gives `""`.
     """
+    if node is None:
+        return ""
+    if type(node) is ast.Name:  # mostly, and sooner than by a pattern
+        return node.id
     match node:
-        case None:
-            return ""
-        case ast.Name(id=name):
-            return name
         case ast.Attribute(value=value, attr=attr):
             base = annotation(value)
             return f"{base}.{attr}" if base else ""
@@ -30,6 +31,7 @@ def annotation(node: ast.expr | None) -> str:
             return ""
 
 
+@lru_cache(maxsize=1024)  # modules repeat theirs
 def _quoted(text: str) -> str:
     try:
         return annotation(ast.parse(text.strip(), mode="eval").body)

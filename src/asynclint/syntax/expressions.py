@@ -127,10 +127,9 @@ class ExpressionWalker:
         return path
 
     def _member(self, node: ast.Attribute) -> str:
-        base = self.path(node.value)
-        if not base:
-            return ""
-        return f"{base}.{node.attr}"
+        value = node.value
+        base = self._name(value, "other") if type(value) is ast.Name else self.path(value)
+        return f"{base}.{node.attr}" if base else ""
 
     def touch(self, node: ast.expr, path: str) -> None:
         """Note a path that may run code although no call is written."""
@@ -163,8 +162,9 @@ class ExpressionWalker:
         """Note a call."""
         scope = self.scope
         if scope.records:
-            call = Call(target, *place(node), use, arguments, keywords, implicit, scope.lazy, scope.guards)
-            scope.function.calls.append(call)
+            where = node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
+            call = (target, *where, use, arguments, keywords, implicit, scope.lazy, scope.guards)
+            scope.function.calls.append(_tuple(Call, call))
 
     def _argument(self, node: ast.expr, use: str = "other") -> str:
         kind = type(node)
@@ -324,6 +324,7 @@ def place(node: ast.expr | ast.stmt | ast.ExceptHandler) -> tuple[int, int, int,
     return node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
 
 
+_tuple = tuple.__new__  # what a `NamedTuple` calls itself, after another call
 _W = ExpressionWalker
 _TABLE: dict[type[ast.expr], Callable[..., str]] = {
     **dict.fromkeys(ast.expr.__subclasses__(), _W.rest),
