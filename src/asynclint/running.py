@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from asynclint.checking import Checker
 from asynclint.findings import Finding
+from asynclint.project import Program
 from asynclint.project.cache import Cache
 from asynclint.project.kept import KeptFindings
+from asynclint.project.program import read_source
 from asynclint.syntax import SourceError
 
 _PAYS = 3_000_000
 """Bytes of source to check from which on processes are worth their start."""
-_CHUNKS = 8
-"""For each process: enough that none is idle long at the end, few enough that neighbours are checked together."""
 
 
 class Outcome(NamedTuple):
@@ -106,13 +105,38 @@ class Runner:
         return None if findings is None else Outcome(path, findings, kept=True)
 
     def _checked(self, work: list[tuple[str, bool]]) -> Generator[Outcome, None, None]:
-        jobs = self._processes(work)
-        if jobs > 1:
-            yield from _Parallel(self._checker, jobs, self._advanced).run(work)
-        else:
-            for path, only_async in work:
-                yield check_one(self._checker, path, only_async)
-                self._advanced(1)
+        processes = self._processes(work)
+        if processes > 1:
+            yield from self._shared_out(work, processes - 1)
+            return
+        for path, only_async in work:
+            yield check_one(self._checker, path, only_async)
+            self._advanced(1)
+
+    def _shared_out(self, work: list[tuple[str, bool]], copies: int) -> Generator[Outcome, None, None]:
+        """Check in several processes, which all have all facts by being forked when these are gathered."""
+        from asynclint.crew import Crew
+
+        program = self._checker.program
+        _gather(program, [path for path, _ in work], copies)
+        sources = program.sources
+        base = len(sources.names)
+
+        def in_copy(task: tuple[str, bool]) -> tuple[Outcome, list[str]]:
+            program.forget_cache()  # a connection to sqlite must not cross a fork
+            outcome = check_one(self._checker, *task)
+            # From `base` on, the sources of a copy have numbers of its own.
+            return outcome._replace(mask=outcome.mask % (1 << base)), sources.named(outcome.mask >> base << base)
+
+        def here(task: tuple[str, bool]) -> tuple[Outcome, list[str]]:
+            return check_one(self._checker, *task), []
+
+        with Crew(copies, in_copy) as crew:
+            for outcome, names in crew.run(work, here, self._advanced):
+                mask = outcome.mask
+                for name in names:
+                    mask |= sources.bit(name)
+                yield outcome._replace(mask=mask)
 
     def _processes(self, work: list[tuple[str, bool]]) -> int:
         # Forking is cheap and safe on Linux; elsewhere each process would have to begin from nothing.
@@ -138,129 +162,31 @@ def check_one(checker: Checker, path: str, only_async: bool) -> Outcome:
     return Outcome(path, findings, mask=sources.mask)
 
 
-# -- processes -------------------------------------------------------------------------------------------------------
+def _gather(program: Program, paths: list[str], copies: int) -> None:
+    """Load all modules that checking is likely to need."""
+    from asynclint.crew import Crew
 
-
-@dataclass(slots=True)
-class _Parallel:
-    """Gathers facts in several processes, then checks in several that share all facts by being forked."""
-
-    checker: Checker
-    jobs: int
-    advanced: Callable[[int], None]
-    _done: set[str] = field(default_factory=set)
-
-    def run(self, work: list[tuple[str, bool]]) -> Iterator[Outcome]:
-        from concurrent.futures.process import BrokenProcessPool
-
-        self._gather([path for path, _ in work])
-        size = max(1, -(-len(work) // (self.jobs * _CHUNKS)))
-        chunks = _in_chunks(work, size)
-        done = 0
-        base = len(self.checker.program.sources.names)
-        gc.collect()
-        gc.freeze()  # what was made so far stays as it is, so that processes go on sharing its memory
-        try:
-            for names, outcomes in self._spread(_check_chunk, [(base, chunk) for chunk in chunks]):
-                for outcome in outcomes:
-                    yield outcome._replace(mask=self._renumbered(outcome.mask, base, names))
-                done += 1
-                self.advanced(len(outcomes))
-        except BrokenProcessPool:
-            # A process was killed, for want of memory most likely: go on alone.
-            for path, only_async in (item for chunk in chunks[done:] for item in chunk):
-                yield check_one(self.checker, path, only_async)
-                self.advanced(1)
-        finally:
-            gc.unfreeze()
-
-    def _gather(self, paths: list[str]) -> None:
-        """Load all modules that checking is likely to need."""
-        from concurrent.futures.process import BrokenProcessPool
-
-        program = self.checker.program
-        pending = list(dict.fromkeys(map(os.path.abspath, paths)))
-        only_async = True
-        with suppress(BrokenProcessPool):
-            while pending:
-                self._done.update(pending)
-                size = min(64, max(1, len(pending) // (self.jobs * _CHUNKS)))
-                unknown = [path for path in pending if not program.recall(path)]
-                chunks = [(only_async, chunk) for chunk in _in_chunks(unknown, size)]
-                for rows in self._spread(_gather_chunk, chunks):
-                    for path, key, text in rows:
-                        program.preload(path, key, text)
-                loaded = [module for path in pending if (module := program.loaded(path)) is not None]
-                needed = (path for module in loaded for path in program.imported(module))
-                pending = [path for path in dict.fromkeys(needed) if path not in self._done]
-                only_async = False
-
-    def _spread(self, function: Callable[[Any], Any], chunks: list[Any]) -> Iterator[Any]:
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
-
-        _Shared.checker = self.checker
-        pool = ProcessPoolExecutor(self.jobs, mp_context=get_context("fork"), initializer=_begin)
-        try:
-            yield from pool.map(function, chunks)
-        except BaseException:
-            for process in list(pool._processes.values()):  # there is no public way before Python 3.14
-                process.kill()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
-            _Shared.checker = None
-
-    def _renumbered(self, mask: int, base: int, names: list[str]) -> int:
-        """A mask of another process, whose bits from `base` on stand for `names`."""
-        result = mask & ((1 << base) - 1)
-        rest = mask >> base
-        for index, name in enumerate(names):
-            if rest >> index & 1:
-                result |= self.checker.program.sources.bit(name)
-        return result
-
-
-T = TypeVar("T")
-
-
-def _in_chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-class _Shared:
-    """Handed to the processes by being there when they are forked."""
-
-    checker: ClassVar[Checker | None] = None
-
-
-def _begin() -> None:
-    """Leave it to the parent to end the run when Ctrl-C goes to the whole group."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.disable()
-    _inherited().program.forget_cache()  # a connection to sqlite must not cross a fork
-
-
-def _inherited() -> Checker:
-    if _Shared.checker is None:
-        raise AssertionError("a process is forked while there is something to check")
-    return _Shared.checker
-
-
-def _gather_chunk(task: tuple[bool, Sequence[str]]) -> list[tuple[str, str, str]]:
-    only_async, paths = task
-    program = _inherited().program
-    rows = []
-    for path in paths:
+    def in_copy(task: tuple[str, bool]) -> tuple[str, str] | None:
         with suppress(OSError, SourceError):
-            row = program.written(path, only_async=only_async)
-            if row is not None:
-                rows.append((path, *row))
-    return rows
+            return program.written(task[0], only_async=task[1])
+        return None
 
+    def here(task: tuple[str, bool]) -> None:
+        path, only_async = task
+        with suppress(OSError, SourceError):
+            source = read_source(path)
+            if not only_async or b"async" in source:
+                program.load(path, source)
 
-def _check_chunk(task: tuple[int, Sequence[tuple[str, bool]]]) -> tuple[list[str], list[Outcome]]:
-    base, chunk = task
-    checker = _inherited()
-    outcomes = [check_one(checker, path, only_async) for path, only_async in chunk]
-    return checker.program.sources.names[base:], outcomes
+    pending = list(dict.fromkeys(map(os.path.abspath, paths)))
+    seen: set[str] = set()
+    with Crew[tuple[str, bool], tuple[str, str] | None](copies, in_copy) as crew:
+        while pending:
+            tasks = [(path, not seen) for path in pending if not program.recall(path)]
+            seen.update(pending)
+            for (path, _), row in zip(tasks, crew.run(tasks, here, lambda _: None), strict=True):
+                if row is not None:
+                    program.preload(path, *row)
+            loaded = [module for path in pending if (module := program.loaded(path)) is not None]
+            needed = (path for module in loaded for path in program.imported(module))
+            pending = [path for path in dict.fromkeys(needed) if path not in seen]

@@ -35,6 +35,10 @@ class Sources:
             self.names.append(name)
         return 1 << number  # not kept: the bits of many files would be long numbers
 
+    def named(self, mask: int) -> list[str]:
+        """The files and directories of a set."""
+        return [self.names[number] for number, bit in enumerate(reversed(f"{mask:b}")) if bit == "1"]
+
 
 class Answers:
     """Remembers answers so that they do not depend on the order of the questions.

@@ -103,7 +103,13 @@ class CallGraph:
             if value.path != module.path and self._runs_here(value, call)
         ]
 
-    def _callbacks(self, module: ProgramModule) -> Iterator[tuple[int, Call, FunctionValue]]:
+    def _callbacks(self, module: ProgramModule) -> list[tuple[int, Call, FunctionValue]]:
+        found: list[tuple[int, Call, FunctionValue]] = self._answers.get(
+            ("callbacks", module.path), [], lambda: list(self._find_callbacks(module))
+        )
+        return found
+
+    def _find_callbacks(self, module: ProgramModule) -> Iterator[tuple[int, Call, FunctionValue]]:
         for index, function in enumerate(module.facts.functions):
             for call in function.calls:
                 if call.arguments and call.target.rpartition(".")[2] in self._callback_names:

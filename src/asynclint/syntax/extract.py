@@ -17,7 +17,7 @@ from asynclint.syntax.newer import newer_syntax
 from asynclint.syntax.scope import Scope
 from asynclint.syntax.statements import KINDS, StatementWalker
 
-_NOQA = re.compile(rb"#\s*noqa(?::\s?(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?", re.I)
+_NOQA = re.compile(rb"#[ \t]*noqa(?::[ \t]?(?P<codes>[A-Z]+[0-9]+(?:[, \t]+[A-Z]+[0-9]+)*))?", re.I)
 _Placed = TypeVar("_Placed", Call, Statement)
 _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -66,10 +66,15 @@ def extract(source: bytes, tree: ast.Module | None = None) -> Module:
 
 
 def _noqa(source: bytes) -> dict[int, list[str]]:
-    silenced = {}
-    for number, line in enumerate(source.splitlines(), 1):
-        if (match := _NOQA.search(line)) is not None:
-            silenced[number] = re.findall(r"[A-Z]+[0-9]*", (match["codes"] or b"").decode().upper())
+    if b"\r" in source:
+        source = source.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    silenced: dict[int, list[str]] = {}
+    number, start = 1, 0
+    for match in _NOQA.finditer(source):
+        number += source.count(b"\n", start, match.start())
+        start = match.start()
+        codes = re.findall(r"[A-Z]+[0-9]*", (match["codes"] or b"").decode().upper())
+        silenced.setdefault(number, codes)  # of several on one line, the first counts
     return silenced
 
 

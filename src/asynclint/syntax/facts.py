@@ -29,6 +29,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NamedTuple, overload
 
 FORMAT = 3
@@ -177,14 +178,14 @@ class Module:
     def to_text(self) -> str:
         """The facts as lines of JSON: the module, then one line a function."""
         head = [
-            [_row(cls) for cls in self.classes],
+            [_row_of_class(cls) for cls in self.classes],
             self.exports,
             self.stars,
             self.imports,
             sorted(self.noqa.items()),
             self.script,
         ]
-        return "\n".join([_dumps(head), *[_dumps(_row(function)) for function in self.functions]])
+        return "\n".join([_dumps(head), *[_dumps(_row_of_function(function)) for function in self.functions]])
 
     @classmethod
     def from_text(cls, text: str) -> Module:
@@ -244,8 +245,8 @@ def plain(path: str) -> str:
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
 
-def _row(node: Function | Class) -> list[Any]:
-    return [getattr(node, name) for name in node.__slots__]
+_row_of_class = attrgetter(*Class.__slots__)
+_row_of_function = attrgetter(*Function.__slots__)
 
 
 def _function(line: str) -> Function:
