@@ -104,6 +104,15 @@ class Members:
 
     def looked_up(self, value: ClassValue | Instance, name: str) -> list[tuple[Value, bool]]:
         """What the classes of `value` hold under `name`, each with whether reading it calls it (a property)."""
+        if isinstance(value, Instance) and value.after is not None:
+            return self._look_up(value, name)
+        cls = value.cls if isinstance(value, Instance) else value
+        # Whether it is an instance makes no difference here.
+        key = ("member", cls.path, cls.index, name)
+        found: list[tuple[Value, bool]] = self._answers.get(key, [], self._look_up, cls, name)
+        return found
+
+    def _look_up(self, value: ClassValue | Instance, name: str) -> list[tuple[Value, bool]]:
         for owner in self._owners(value):
             if isinstance(owner, ClassValue):
                 module, fact = self.class_facts(owner)
@@ -233,11 +242,11 @@ class Members:
 
     def resolution_order(self, cls: ClassValue) -> list[Value]:
         """The class and its bases, nearest first; bases outside the program are `External`, unknown ones left out."""
-        order: list[Value] | None = self._answers.known(cls)
+        order: list[Value] | None = self._answers.known(_order(cls))
         if order is None:
             # Not by recursion: hierarchies may be deep, and a class may inherit from itself by mistake.
             for ancestor in reversed(self._line(cls)):
-                order = self._answers.get(ancestor, [ancestor], self._linearised, ancestor)
+                order = self._answers.get(_order(ancestor), [ancestor], self._linearised, ancestor)
         return order or [cls]
 
     def _line(self, cls: ClassValue) -> list[ClassValue]:
@@ -245,7 +254,7 @@ class Members:
         line = {cls: None}
         bases = self._bases(cls)
         while len(bases) == 1 and isinstance(base := bases[0], ClassValue):
-            if base in line or self._answers.known(base) is not None:
+            if base in line or self._answers.known(_order(base)) is not None:
                 break
             line[base] = None
             bases = self._bases(base)
@@ -259,7 +268,7 @@ class Members:
         seen: dict[Value, None] = {cls: None}
         pending = self._bases(cls)[::-1]
         if len(pending) == 1 and isinstance(pending[0], ClassValue):
-            order: list[Value] | None = self._answers.known(pending[0])
+            order: list[Value] | None = self._answers.known(_order(pending[0]))
             if order is not None and cls not in order:
                 return [cls, *order]
         while pending:
@@ -269,6 +278,11 @@ class Members:
                 if isinstance(ancestor, ClassValue):
                     pending.extend(reversed(self._bases(ancestor)))
         return list(seen)
+
+
+def _order(cls: ClassValue) -> tuple[str, str, int]:
+    """The question of a class's resolution order; a dataclass would take a call to be hashed."""
+    return "order", cls.path, cls.index
 
 
 def _of_collection(value: Collection, name: str) -> Values:

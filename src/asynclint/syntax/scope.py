@@ -114,6 +114,8 @@ def join(branches: list[tuple[Env, bool]], before: Env) -> tuple[Env, bool]:
 
 
 def _union(left: Env, right: Env) -> Env:
+    if left == right:  # most branches bind nothing
+        return left
     merged = dict(left)
     for name, root in right.items():
         other = merged.get(name)

@@ -54,7 +54,8 @@ class StatementWalker(ExpressionWalker):
         outer, outer_loads = scope.statement, scope.loads
         scope.statement, scope.loads = entry, []
         self.statement(node)
-        self._close_header()
+        if entry.last_call < 0:
+            self._close_header()
         scope.used.update(scope.loads)
         scope.statement, scope.loads = outer, outer_loads
         return Statement(
