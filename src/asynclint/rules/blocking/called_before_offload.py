@@ -22,6 +22,9 @@ _POSITIONS = {**dict.fromkeys(_FIRST, 0), "run_in_executor": 1}
 def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for index, function in enumerate(module.facts.functions):
         for call in function.calls:
+            first = call.arguments[:2]
+            if not first or not (_is_call(first[0]) or _is_call(first[-1])):
+                continue  # before the dearer question
             position = _position(module, index, call, program)
             if position is None:
                 continue
@@ -36,8 +39,6 @@ def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Find
 
 def _position(module: ProgramModule, index: int, call: Call, program: Program) -> int | None:
     """Which argument of a call should be a function to run off the loop, and is a call."""
-    if not any(_is_call(argument) for argument in call.arguments[:2]):
-        return None  # before the dearer question
     for value in program.targets(module, index, call):
         if isinstance(value, External) and program.catalog.has("offloads", value.name):
             position = _POSITIONS.get(program.catalog.canonical(value.name).rpartition(".")[2], len(call.arguments))

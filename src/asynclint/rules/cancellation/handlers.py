@@ -26,6 +26,8 @@ def exposed(module: ProgramModule, program: Program, index: int, block: list[Sta
     calls = module.facts.functions[index].calls
     for statement in block:
         yield statement
+        if not statement.blocks:
+            continue  # nearly always
         if any(call.keywords.get("shield") == "= True" for call in calls[statement.first_call : statement.last_call]):
             continue
         if statement.kind == "excepthandler" and caught_cancellation(

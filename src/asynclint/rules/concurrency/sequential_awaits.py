@@ -17,7 +17,7 @@ _HELP = "run them side by side: `asyncio.gather`, a task group, or `asynckit.gat
 def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for index, function in enumerate(module.facts.functions):
         for block in blocks_in(function.outline):
-            for run in _runs(module, program, index, block):
+            for run in _runs(module, program, index, block) if len(block) > 1 else ():
                 first, last = run[0][0], run[-1][0]
                 names = ", ".join(dict.fromkeys(f"`{plain(call.target)}`" for _, call in run))
                 message = f"{len(run)} independent awaits of {names} run one after the other"
