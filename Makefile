@@ -52,10 +52,12 @@ demo: $(READY) ## show what the project does
 	$(BIN)/python tools/demo.py
 
 bench: $(READY) ## measure, side by side with the peers
-	@test -x .venvs/bench/bin/python || $(BIN)/python -m venv .venvs/bench
-	@.venvs/bench/bin/python $(PIP_INSTALL) --upgrade 'pip>=25.1'
-	@.venvs/bench/bin/python $(PIP_INSTALL) '.[all]' --group bench
-	.venvs/bench/bin/python benchmarks/run.py $(BENCH_ARGS)
+	@set -e; \
+	bench=".venvs/bench-$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')"; \
+	test -x $$bench/bin/python || $(PYTHON) -m venv $$bench; \
+	$$bench/bin/python $(PIP_INSTALL) --upgrade 'pip>=25.1'; \
+	$$bench/bin/python $(PIP_INSTALL) '.[all]' --group bench; \
+	$$bench/bin/python benchmarks/run.py $(BENCH_ARGS)
 
 wheel-test: $(READY) ## build sdist and wheel, test the installed wheel
 	rm -rf dist .venvs/wheel

@@ -110,8 +110,13 @@ def _read(path: str) -> str:
 
 
 def write(name: str, text: str) -> None:
-    """Put the tables of one program into the page of results, in place of its last ones."""
+    """Put the tables of one program into the page of results, in place of its last ones.
+
+    Where the page has a place for them by version of Python, as `concurrency 3.13`, they go there.
+    """
     page = PAGE.read_text(encoding="utf-8")
+    version = "{} {}.{}".format(name, *sys.version_info)
+    name = version if f"<!-- {version}: begin -->" in page else name
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     if page.count(begin) != 1 or page.count(end) != 1:
         sys.exit(f"{PAGE} needs the lines `{begin}` and `{end}`, once each: the tables of `{name}` go between them")
