@@ -65,7 +65,7 @@ class RateLimiter:
         True
     """
 
-    __slots__ = ("_burst", "_called", "_called_for", "_interval", "_per", "_rate", "_tat", "_waiting")
+    __slots__ = ("_burst", "_called", "_called_for", "_interval", "_passed", "_per", "_rate", "_since", "_waiting")
 
     def __init__(self, rate: float, per: float = 1.0, burst: int = 1) -> None:
         self._rate = _checked_positive(rate, name="rate", hint="pass 0.5 for one every two seconds")
@@ -76,8 +76,8 @@ class RateLimiter:
             raise ValueError(f"`burst` must be 1 or more, not {burst}: nothing would pass; pass 1 for even spacing")
         self._burst = burst
         self._interval = self._per / self._rate
-        # The theoretical arrival time of I.371: when all that has passed would have, had it been evenly spaced.
-        self._tat = -math.inf
+        # How many have passed since when: a sum of intervals would gather errors, by which the last of a burst is late.
+        self._since, self._passed = -math.inf, 0
         # Who waits, in order, for how many; and how many tasks, for how many in all, have been called on: those that
         # may pass now, or one that may not yet, and waits for the clock.
         self._waiting: OrderedDict[anyio.Event, int] = OrderedDict()
@@ -116,7 +116,7 @@ class RateLimiter:
             await turn.wait()
             while not self._pass(n):  # by the clock; which may be early, by its resolution
                 now = anyio.current_time()
-                await anyio.sleep(self._time(n, now) - now)
+                await anyio.sleep(max(0.0, self._time(n, now) - now))
         finally:
             if self._waiting.pop(turn, None) is None:
                 self._called -= 1
@@ -145,7 +145,7 @@ class RateLimiter:
         if self._waiting:
             return 0
         now = anyio.current_time()
-        spare = (now - self._tat) / self._interval + self._burst
+        spare = (now - self._arrival) / self._interval + self._burst
         count = int(max(0, min(spare, self._burst)))
         # The division may be off by one, where the comparison that counts is not.
         if count < self._burst and self._time(count + 1, now) <= now:
@@ -176,18 +176,28 @@ class RateLimiter:
             self._called_for += n
             turn.set()
 
+    @property
+    def _arrival(self) -> float:
+        """The theoretical arrival time of I.371: when all that has passed would have, had it been evenly spaced."""
+        return self._since + self._passed * self._interval
+
     def _time(self, n: int, now: float) -> float:
         """From when on `n` may pass, now or later: I.371's virtual scheduling, for `n` cells at once."""
-        return max(self._tat, now) + (n - self._burst) * self._interval
+        if self._arrival <= now:
+            return now + (n - self._burst) * self._interval
+        return self._since + (self._passed + n - self._burst) * self._interval
 
     def _pass(self, n: int) -> bool:
         """Let `n` pass if it is time."""
         now = anyio.current_time()
         # It is never later, except by the clock of another event loop: then begin with nothing to spare.
-        self._tat = min(self._tat, now + self._burst * self._interval)
+        if self._arrival > now + self._burst * self._interval:
+            self._since, self._passed = now, self._burst
         if self._time(n, now) > now:
             return False
-        self._tat = max(self._tat, now) + n * self._interval
+        if self._arrival <= now:
+            self._since, self._passed = now, 0
+        self._passed += n
         return True
 
     def _check(self, n: object) -> None:

@@ -182,6 +182,28 @@ async def test_acquire_nowait() -> None:
     limiter.acquire_nowait()
 
 
+@pytest.mark.parametrize("rate", [1 / 3600, 0.3, 7, 1e6])
+def test_a_whole_burst_passes_at_once_at_any_time_of_day(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    for time in range(1, 2_000_000, 1009):
+        monkeypatch.setattr(anyio, "current_time", lambda now=time / 1000: now)
+        limiter = RateLimiter(rate, burst=5)
+        for _ in range(5):
+            limiter.acquire_nowait()
+        with pytest.raises(anyio.WouldBlock):
+            limiter.acquire_nowait()
+
+
+async def test_a_clock_that_moves_on_meanwhile_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    limiter = RateLimiter(1)
+    await limiter.acquire()
+    late = anyio.current_time()
+    times = iter(
+        [late, late + 0.9, late + 1.1, late + 1.2]
+    )  # not yet; then it is, before there was time to wait for it
+    monkeypatch.setattr(anyio, "current_time", lambda: next(times))
+    await limiter.acquire()
+
+
 async def test_available_and_statistics() -> None:
     limiter = RateLimiter(2, burst=4)
     assert limiter.available == 4
