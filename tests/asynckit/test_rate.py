@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any
 
 import anyio
@@ -194,12 +195,11 @@ def test_a_whole_burst_passes_at_once_at_any_time_of_day(rate: float, monkeypatc
 
 
 async def test_a_clock_that_moves_on_meanwhile_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
-    limiter = RateLimiter(1)
-    await limiter.acquire()
+    limiter = RateLimiter(1, burst=2)
+    await limiter.acquire(2)
     late = anyio.current_time()
-    times = iter(
-        [late, late + 0.9, late + 1.1, late + 1.2]
-    )  # not yet; then it is, before there was time to wait for it
+    # It is too early; and then it is not, before there was time to wait.
+    times = chain([late, late + 0.9], repeat(late + 1.1))
     monkeypatch.setattr(anyio, "current_time", lambda: next(times))
     await limiter.acquire()
 
