@@ -47,7 +47,7 @@ from typing import Any
 _ROLES = ("safe", "offloads", "spawns", "pure", "reads")
 _MAPS = ("returns", "items", "callbacks", "runs")
 _KEYS = {
-    *("name", "also", "bases", "category", "blocks", "lazy", "unless", "after", "memory", "follows", "help"),
+    *("name", "also", "bases", "category", "blocks", "lazy", "unless", "after", "memory", "asked", "follows", "help"),
     *("severity", "when", "since", "virtual", *_MAPS, *_ROLES),
 }
 
@@ -82,7 +82,8 @@ class Sink:
         lazy: Calling it only makes an iterator; it blocks while that is consumed.
         unless: `keyword=value` or `position=value`: a call with any of these arguments does not block.
         after: Where the function has called one of these members on the same object, the call does not block any more.
-        memory: Where the object was made of a buffer in memory, the call does not block.
+        memory: Where the object was made of a buffer in memory, or the call is given one, it does not block.
+        asked: Functions that make the object, each with keywords: only a call with one of them makes it.
         follows: Where the object was made by a sink of this category, that sink alone is reported.
     """
 
@@ -96,6 +97,7 @@ class Sink:
     unless: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     memory: bool = False
+    asked: tuple[tuple[str, tuple[str, ...]], ...] = ()
     follows: bool = False
 
     @property
@@ -202,6 +204,7 @@ class Catalog:
             unless=(unless,) if isinstance(unless, str) else tuple(unless),
             after=tuple(api.get("after", ())),
             memory=member in api.get("memory", ()),
+            asked=tuple((maker, tuple(words)) for maker, words in api.get("asked", {}).items()),
             follows=api.get("follows", False),
         )
 

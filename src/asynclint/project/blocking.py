@@ -124,8 +124,14 @@ class Blocking:
 
     def _carried(self, node: Node, edge: Edge, target: Node, way: Way) -> list[str] | None:
         """What a call in `node` makes of the conditions of a way from its target; `None`: it rules them out."""
-        if not way[1] or self._graph.choice(target) is not None or self._graph.choice(node) is not None:
+        if not way[1] or self._graph.choice(node) is not None:
             return []
+        while self._graph.choice(target) is not None:
+            # The conditions are on the parameters of the alternative that the way leads through.
+            _, edge_of_choice, way = self._ways[target][way]
+            if isinstance(edge_of_choice.target, Sink):
+                return []
+            target = edge_of_choice.target
         caller = self._loaded(node)
 
         def is_instance(argument: str, kinds: str) -> bool | None:
@@ -186,7 +192,7 @@ class Blocking:
             node = (path, index)
             edge = self._next(node)[order]
             choice = self._graph.choice(node)
-            way = (beyond[0], ()) if choice is not None else self._way(node, edge, beyond)
+            way = beyond if choice is not None else self._way(node, edge, beyond)
             if way is None:
                 continue
             ways = self._ways[node]

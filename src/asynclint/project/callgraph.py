@@ -35,6 +35,7 @@ _CONTEXT_MANAGERS = ("contextmanager", "contextlib.contextmanager")
 _AWAITABLES = ("Awaitable", "Coroutine", "Future", "Task")
 _DOUBLE = re.compile(r"(In)?Memory|Ephemeral|Fake|Mock|Dummy|Stub|Null|NoOp|Noop")
 _BUFFERS = ("io.BytesIO", "io.StringIO")
+_FILES = ("fileobj", "file", "fp", "path_or_buf", "filepath_or_buffer")
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 
 
@@ -248,7 +249,12 @@ class CallGraph:
             return False
         if sink.after and _has_asked(module.facts.functions[index], call, sink.after):
             return False
-        if sink.memory and self._is_in_memory(module, index, call.target.rpartition(".")[0]):
+        if sink.memory and (
+            self._is_given_buffer(module, index, call)
+            or self._is_in_memory(module, index, call.target.rpartition(".")[0])
+        ):
+            return False
+        if sink.asked and not any(_may_ask(module, maker, words) for maker, words in sink.asked):
             return False
         return not (sink.follows and self._made_here(module, index, call.target.rpartition(".")[0], sink, set()))
 
@@ -259,10 +265,11 @@ class CallGraph:
         seen.add(receiver)
         parts = receiver.split("()")
         for count in range(1, len(parts)):
-            for value in self._resolver.resolve(module, index, "()".join(parts[:count])):
+            path = "()".join(parts[:count])
+            for value in self._resolver.resolve(module, index, path):
                 maker = self._catalog.sink(value.name) if isinstance(value, External) else None
                 if maker is not None and maker.category == sink.category:
-                    return True
+                    return not (maker.memory and self._are_given_buffers(module, index, {path}))
         root = receiver.partition(".")[0].partition("()")[0]
         ids = root.partition("@")[2]
         bindings = module.facts.functions[index].bindings
@@ -274,16 +281,18 @@ class CallGraph:
         ids = receiver.partition("@")[2].split(",")
         makers = [function.bindings[int(i)][1] if i.isdecimal() else receiver for i in ids]
         targets = {maker.removesuffix(".__enter__()").removesuffix("()") for maker in makers}
-        made = [call for call in function.calls if call.target in targets]
+        return self._are_given_buffers(module, index, targets)
+
+    def _are_given_buffers(self, module: ProgramModule, index: int, targets: set[str]) -> bool:
+        made = [call for call in module.facts.functions[index].calls if call.target in targets]
         return {call.target for call in made} == targets and all(
-            self._is_buffer(value)
-            for call in made
-            for value in self._resolver.binding(module, index, _first(call)) or (None,)
+            self._is_given_buffer(module, index, call) for call in made
         )
 
-    @staticmethod
-    def _is_buffer(value: Value | None) -> bool:
-        return isinstance(value, ExternalInstance) and value.name in _BUFFERS
+    def _is_given_buffer(self, module: ProgramModule, index: int, call: Call) -> bool:
+        """Whether the file that a call is given is a buffer in memory."""
+        values = self._resolver.binding(module, index, _first(call))
+        return bool(values) and all(isinstance(value, ExternalInstance) and value.name in _BUFFERS for value in values)
 
     # -- functions of the program ------------------------------------------------------------------------------------
 
@@ -313,7 +322,17 @@ class CallGraph:
 
 
 def _first(call: Call) -> str:
-    return call.arguments[0] if call.arguments else call.keywords.get("file", call.keywords.get("fileobj", ""))
+    """The argument that is a file."""
+    if call.arguments and "fileobj" not in call.keywords:
+        return call.arguments[0]
+    return next((call.keywords[name] for name in _FILES if name in call.keywords), "")
+
+
+def _may_ask(module: ProgramModule, maker: str, words: tuple[str, ...]) -> bool:
+    """Whether a call of `maker` in this module has one of these keywords; nobody knows where there is no such call."""
+    name = maker.rpartition(".")[2]
+    calls = [call for f in module.facts.functions for call in f.calls if plain(call.target).rpartition(".")[2] == name]
+    return not calls or any(word in call.keywords for call in calls for word in (*words, "**"))
 
 
 def _hands_over(call: Call) -> bool:
