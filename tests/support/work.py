@@ -137,6 +137,13 @@ def write_raw(size: int) -> int:
     return size
 
 
+def fill_errors(path: str) -> NoReturn:
+    """Say that it has begun, then write to standard error for ever."""
+    Path(path).write_text(str(os.getpid()))
+    while True:
+        os.write(2, b"\n" * 4096)
+
+
 def start_a_program() -> str:
     return subprocess.run([sys.executable, "-c", "print('ran')"], capture_output=True, text=True, check=True).stdout
 
