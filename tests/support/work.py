@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import signal
 import subprocess
@@ -77,6 +78,14 @@ def be_killed(_: object = None) -> None:
 
 def fail(message: str) -> NoReturn:
     raise ValueError(message)
+
+
+def sum_of_squares(items: int) -> int:
+    return sum(number * number for number in range(items))
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def stop() -> NoReturn:
