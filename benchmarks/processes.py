@@ -54,6 +54,11 @@ def count_primes(below: int) -> int:
     return sum(all(n % d for d in range(2, int(n**0.5) + 1)) for n in range(2, below))
 
 
+def time_to_start(_: object = None) -> None:
+    """So long that the other workers start and import this module meanwhile."""
+    time.sleep(0.5)
+
+
 async def one_by_one(call: Call, args: tuple[Any, ...], times: int) -> None:
     for _ in range(times):
         await call(*args)
@@ -100,19 +105,29 @@ async def tiny_items(executor: Executor) -> None:
 
 
 async def both_cores() -> None:
-    """CPU-bound work, in one worker and in two."""
+    """CPU-bound work, in one worker and in two; what the standard pool gains tells what the machine had to give."""
     print("\nCPU-bound work, wall time (speed-up over one worker)")
     items = [PRIMES] * 64
-    for _ in range(3):
-        took = {}
+    best: dict[tuple[str, int], float] = {}
+    for _ in range(5):
         for workers in (1, 2):
-            async with ProcessPool(workers, warm=True) as pool:
+            async with ProcessPool(workers) as pool:
+                await asyncio.gather(*(pool.run(time_to_start) for _ in range(workers)))
                 start = time.perf_counter()
                 async with process_map(count_primes, items, pool=pool, chunk=1) as results:
                     async for _ in results:
                         pass
-                took[workers] = time.perf_counter() - start
-        print(f"  one worker {took[1]:6.2f} s, two {took[2]:6.2f} s: {took[1] / took[2]:5.2f} x")
+                took = time.perf_counter() - start
+            best["asynckit", workers] = min(took, best.get(("asynckit", workers), took))
+            with ProcessPoolExecutor(workers, get_context("spawn")) as executor:
+                list(executor.map(time_to_start, range(workers)))
+                start = time.perf_counter()
+                list(executor.map(count_primes, items))
+                took = time.perf_counter() - start
+            best["ProcessPoolExecutor", workers] = min(took, best.get(("ProcessPoolExecutor", workers), took))
+    for name in ("asynckit", "ProcessPoolExecutor"):
+        one, two = best[name, 1], best[name, 2]
+        print(f"  {name:24} one worker {one:6.2f} s, two {two:6.2f} s: {one / two:5.2f} x")
 
 
 async def main() -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVarTuple
 
 from asynckit._offloaded import Offloaded, check_is_sync
@@ -33,6 +34,14 @@ _PICKLES = 0.5
 """From which share of the call its pickling makes a process no gain."""
 _LONG = 600.0
 """Seconds of work for all processors of this machine from which it is for several machines."""
+_HELD = 0.25
+"""From which share of the time the lock counts as held."""
+_OVERLAP = 0.05
+"""Seconds for which two threads run at once at least: several times as long as one may keep the lock."""
+_MOMENT = 0.0005
+"""Seconds between two looks at the lock."""
+_SCHEDSTAT = Path("/proc/thread-self/schedstat")
+"""On Linux: nanoseconds on a processor, nanoseconds of waiting for one, and how often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +53,12 @@ class Advice:
         place: `loop`: call it as it is; `thread`: `to_thread`; `process`: `to_process`; `cluster`: `offload`.
         reason: Why there, in a sentence.
         runs: How often it was run alone; the figures are those of the shortest run.
-        wall: Seconds that a run took.
+        wall: Seconds that a run took; on Linux without those in which others had the processor that it could have used.
         cpu: Seconds of processor time that the process used meanwhile, all threads together.
-        speedup: Of two runs at once in two threads, against one after the other: 2 if they do not hinder each other, 1
-            if they take turns; `None` if this could not be measured: the function is too short, or no second processor
-            was free, as not even hashing, which releases the lock, was always faster in two threads.
+        speedup: Of two threads that run it at once, against one after the other: 2 if they do not hinder each other, 1
+            if they take turns, less if no second processor was free; `None` if the function is too short to tell.
+        gil_held: For which share of its time on the processor it made another thread wait that wanted the interpreter
+            lock, 0 to 1; `None` if the function is too short to tell. Other programs do not falsify it on Linux.
         pickled_bytes: The size of function, arguments and result, pickled; `None` if they cannot be.
         pickle_time: Seconds to pickle and unpickle them; `None` if they cannot be.
         unpicklable: What pickle said, if it failed.
@@ -64,6 +74,7 @@ class Advice:
     wall: float
     cpu: float
     speedup: float | None
+    gil_held: float | None
     pickled_bytes: int | None
     pickle_time: float | None
     unpicklable: str | None
@@ -82,7 +93,8 @@ class Advice:
             "CPU time": _shown(self.cpu),
             "two threads": speedup,
             "pickling": pickled,
-            "GIL": "on" if self.gil else "off",
+            "GIL": ("on" if self.gil else "off")
+            + ("" if self.gil_held is None else f", held {self.gil_held:.0%} of the time"),
             "processors": str(self.processors),
             "calls": str(self.calls),
         }
@@ -98,6 +110,7 @@ class Figures:
     wall: float
     cpu: float
     speedup: float | None = None
+    gil_held: float | None = None
     pickled_bytes: int | None = None
     pickle_time: float | None = None
     unpicklable: str | None = None
@@ -109,8 +122,9 @@ def advise(func: Callable[[*Ts], object], /, *args: *Ts, calls: int = 1) -> Advi
     """Measure a synchronous function, and say where an async program should run it.
 
     It is run several times (until 0.2 s have gone by, 3 to 100 times, fewer if it takes seconds), and if that takes
-    longer than 1 ms, up to 3 times in two threads at once: it must bear that. It blocks meanwhile, so it is not for a
-    running event loop, and other work of the process or the machine falsifies the figures.
+    longer than 1 ms, some more in two threads at once: it must bear that. It blocks meanwhile, so it is not for a
+    running event loop, and other threads of the process falsify the figures. Other programs do so too, but hardly on
+    Linux, which tells how long they had the processor.
 
     Args:
         func: A synchronous function, or a decorated one, of which the original is measured.
@@ -158,17 +172,21 @@ def decided(figures: Figures, calls: int) -> tuple[Literal["loop", "thread", "pr
         return "cluster", f"{computes}, and {calls} calls would keep all processors here busy for {_shown(work)}"
     if not figures.gil:
         return "thread", f"{computes}, and this Python has no GIL: threads compute at the same time"
-    if figures.speedup is not None and figures.speedup >= _OVERLAPS:
-        return "thread", f"{computes} and releases the GIL: two threads are {figures.speedup:.2f}x as fast"
-    holds = (
-        "holds the GIL" if figures.speedup is not None else "may hold the GIL (no second processor was free to tell)"
-    )
+    released = figures.gil_held is not None and figures.gil_held < _HELD
+    if released or (figures.speedup is not None and figures.speedup >= _OVERLAPS):
+        return "thread", f"{computes} and releases the GIL: {_overlap(figures)}"
     if figures.pickle_time is None:
-        return "thread", f"{computes} and {holds}, but a process cannot be given it: {figures.unpicklable}"
+        return "thread", f"{computes} and holds the GIL, but a process cannot be given it: {figures.unpicklable}"
     if figures.pickle_time >= _PICKLES * figures.wall:
         took = f"{_shown(figures.pickle_time)} of pickling for {_shown(figures.wall)} of work"
         return "thread", f"{computes}, but a process would not pay: {took}"
-    return "process", f"{computes} and {holds}"
+    return "process", f"{computes} and holds the GIL"
+
+
+def _overlap(figures: Figures) -> str:
+    if figures.speedup is not None and figures.speedup >= _OVERLAPS:
+        return f"two threads are {figures.speedup:.2f}x as fast"
+    return f"it holds it only {figures.gil_held or 0:.0%} of the time"
 
 
 def _measured(func: Callable[..., object], args: tuple[Any, ...], *, sent: object) -> Figures:
@@ -177,11 +195,16 @@ def _measured(func: Callable[..., object], args: tuple[Any, ...], *, sent: objec
     try:
         walls: list[tuple[float, float]] = []
         while _more_runs(len(walls), sum(wall for wall, _ in walls)):
+            around, held_up = time.perf_counter(), _held_up()
             wall, cpu = time.perf_counter(), time.process_time()
             result = func(*args)
-            walls.append((time.perf_counter() - wall, time.process_time() - cpu))
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            held_up, around = _held_up() - held_up, time.perf_counter() - around
+            # What held it up may have done so right before or after the run, so what is around the run is told of too.
+            walls.append((max(around - held_up, cpu) if wall >= _SHORT and held_up else wall, cpu))
         wall, cpu = min(walls)
-        speedup = _speedup(func, args, wall) if wall >= _SHORT and processors > 1 else None
+        speedup = 2 * wall / min(_pairs(func, args, wall)) if wall >= _SHORT else None
+        gil_held = _gil_held(func, args) if wall >= _SHORT else None
     except BaseException as error:
         error.add_note("The function raised this while it was measured; give arguments with which it succeeds")
         raise
@@ -191,6 +214,7 @@ def _measured(func: Callable[..., object], args: tuple[Any, ...], *, sent: objec
         wall=wall,
         cpu=cpu,
         speedup=speedup,
+        gil_held=gil_held,
         pickled_bytes=size,
         pickle_time=seconds,
         unpicklable=unpicklable,
@@ -205,47 +229,80 @@ def _more_runs(runs: int, seconds: float) -> bool:
     return runs < _MOST_RUNS and seconds < _ENOUGH
 
 
-def _speedup(func: Callable[..., object], args: tuple[Any, ...], wall: float) -> float | None:
-    """Of two runs at once; `None` if they take turns, but what is known to release the lock does so too."""
-    speedup = 2 * wall / min(_pairs(func, args))
-    if speedup >= _OVERLAPS:
-        return speedup
-    import hashlib
-
-    data = bytes(4_000_000)
-    alone = math.inf
-    for _ in range(_PAIRS):
-        begun = time.perf_counter()
-        hashlib.sha256(data)
-        alone = min(alone, time.perf_counter() - begun)
-    return speedup if 2 * alone / max(_pairs(hashlib.sha256, (data,))) >= _OVERLAPS else None
-
-
-def _pairs(func: Callable[..., object], args: tuple[Any, ...]) -> list[float]:
-    """Seconds that two runs at once take, measured a few times."""
+def _pairs(func: Callable[..., object], args: tuple[Any, ...], wall: float) -> list[float]:
+    """Seconds that a run takes while another thread runs it too, measured a few times."""
     pairs: list[float] = []
-    while len(pairs) < _PAIRS and sum(pairs) < _PATIENCE:
-        pairs.append(_two_at_once(func, args))
+    times = max(1, math.ceil(_OVERLAP / wall))
+    while len(pairs) < _PAIRS and sum(pairs) * times < _PATIENCE:
+        pairs.append(_two_at_once(func, args, times))
     return pairs
 
 
-def _two_at_once(func: Callable[..., object], args: tuple[Any, ...]) -> float:
-    """Seconds that two runs take, each in its thread."""
+def _two_at_once(func: Callable[..., object], args: tuple[Any, ...], times: int) -> float:
+    """Seconds that a run takes in the slower of two threads, which both go on until both have run it so often.
+
+    A thread gives up the lock a few milliseconds after it was asked to, so one that ran a short function once would be
+    through before the other began.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
-    ready = threading.Barrier(3)
+    ready = threading.Barrier(2)
+    through: list[None] = []
 
-    def run() -> None:
-        ready.wait()
-        func(*args)
-
-    with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(run) for _ in range(2)]
+    def run() -> float:
         ready.wait()
         begun = time.perf_counter()
-        for each in runs:
-            each.result()
-        return time.perf_counter() - begun
+        for _ in range(times):
+            func(*args)
+        took = time.perf_counter() - begun
+        through.append(None)
+        while len(through) < 2:
+            func(*args)
+        return took / times
+
+    with ThreadPoolExecutor(2) as pool:
+        return max(each.result() for each in [pool.submit(run) for _ in range(2)])
+
+
+def _gil_held(func: Callable[..., object], args: tuple[Any, ...]) -> float:
+    """For which share of its time on the processor a function makes others wait for the lock.
+
+    Another thread looks for it every now and then: what it is late by, and was not held up, it has waited for the lock.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    over, begun = threading.Event(), threading.Event()
+
+    def look() -> float:
+        waited = 0.0
+        begun.set()
+        while not over.is_set():
+            held_up, asleep = _held_up(), time.perf_counter()
+            time.sleep(_MOMENT)
+            late = time.perf_counter() - asleep - _MOMENT
+            late -= _held_up() - held_up
+            waited += late if late > sys.getswitchinterval() / 2 else 0
+        return waited
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        begun.wait()
+        until, cpu = time.perf_counter() + _ENOUGH, time.thread_time()
+        try:
+            while time.perf_counter() < until:
+                func(*args)
+        finally:
+            over.set()
+        cpu = time.thread_time() - cpu
+        return min(1.0, looking.result() / cpu)
+
+
+def _held_up() -> float:
+    """Seconds for which this thread could have run and had no processor, since it began; 0 where nobody counts them."""
+    try:
+        return int(_SCHEDSTAT.read_bytes().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def _pickled(func: Callable[..., object], sent: object, result: object) -> tuple[int | None, float | None, str | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from functools import partial
@@ -14,7 +13,7 @@ import anyio
 import anyio.lowlevel
 
 from asynckit._mailbox import Mailbox, current_mailbox
-from asynckit._offloaded import check_can_await, here, name_of
+from asynckit._offloaded import check_can_await, here, name_of, reduced, wrap
 from asynckit._pull import BREATH
 from asynckit._room import Job, Room, on_behalf_of
 from asynckit._thread_call import call, raise_in_task
@@ -354,7 +353,7 @@ class OffloadedIterator(Generic[P, T_co]):
         self.sync = sync
         self._iterate = iterate
         self._bound = bound
-        functools.update_wrapper(self, sync)
+        wrap(self, sync)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> ThreadIterator[T_co]:
         if here.works:
@@ -371,6 +370,9 @@ class OffloadedIterator(Generic[P, T_co]):
         if instance is None:
             return self
         return OffloadedIterator(partial(self.sync, instance), self._iterate, (*self._bound, instance))
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return reduced(self, self._bound)
 
 
 def checked_look_ahead(look_ahead: object) -> int:

@@ -33,7 +33,8 @@ class Offloaded(Generic[P, R]):
     Call it like the original, and await it.
 
     Attributes:
-        sync: The original function, to be called where blocking is fine; of a method, bound as it is.
+        sync: The original function, to be called where blocking is fine; of a method, bound as it is. But of a class
+            method it takes the class too from Python 3.13 on, where `classmethod` hides how it is bound.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Offloaded(Generic[P, R]):
         self.sync = sync
         self._run = run
         self._bound = bound
-        functools.update_wrapper(self, sync)
+        wrap(self, sync)
         for what in (self, Offloaded.__call__):
             mark_as_async(what)
 
@@ -59,6 +60,32 @@ class Offloaded(Generic[P, R]):
         if instance is None:
             return self
         return Offloaded(partial(self.sync, instance), self._run, (*self._bound, instance))
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return reduced(self, self._bound)
+
+
+def wrap(decorated: Any, sync: Callable[..., object]) -> None:
+    """Let it look like the original; a bound method has the names of the function, and its own signature."""
+    functools.update_wrapper(decorated, sync.func if isinstance(sync, partial) else sync)
+    decorated.__wrapped__ = sync
+
+
+def reduced(decorated: Any, bound: tuple[object, ...]) -> str | tuple[Any, ...]:
+    """What pickle is told of a decorated function: its name, which leads to it and no longer to the original.
+
+    A bound method travels as its object and its name.
+
+    Raises:
+        TypeError: It is local to another function.
+    """
+    name: str = getattr(decorated, "__qualname__", "<no name>")
+    if "<" in name:
+        raise TypeError(
+            f"`{name}` cannot be pickled, for another process finds a function by its name; define it with `def` at the"
+            " top level of a module"
+        )
+    return (getattr, (*bound, decorated.__name__)) if bound else name
 
 
 def mark_as_async(func: Any) -> None:

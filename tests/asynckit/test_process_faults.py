@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +16,7 @@ import pytest
 
 from asynckit import NotPicklableError, ProcessPool, RemoteError, WorkerCrashed, gather, run_in_process
 from support import leftovers, work
+from support.long import LONG
 
 pytestmark = [
     pytest.mark.thorough,
@@ -224,6 +226,56 @@ async def test_offloading_in_a_worker_is_an_error_at_once(pool: ProcessPool) -> 
 
 async def test_a_worker_may_have_a_pool_of_its_own(pool: ProcessPool) -> None:
     assert await pool.run(work.nested_in_its_own_pool, 2) == 0
+
+
+async def test_a_fork_bomb_of_nested_calls_is_no_bomb(pool: ProcessPool) -> None:
+    errors = await gather(*(pool.run(work.nested_by_function) for _ in range(20)), return_exceptions=True)
+    assert all(isinstance(error, RuntimeError) and "worker process already" in str(error) for error in errors)
+    assert repr(pool) == "<ProcessPool of 2, 2 started, 2 idle>"
+
+
+async def test_errors_that_are_not_read_hold_up_their_own_call_only(pool: ProcessPool, tmp_path: Path) -> None:
+    """Standard error is a pipe that is full, so who writes to it stands still, and must be killed."""
+    reader, writer = os.pipe()
+    standard_error = os.dup(2)
+    os.dup2(writer, 2)
+    try:
+        await pool.run(work.add, 1)  # a worker has the pipe
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+    path = tmp_path / "begun"
+    async with anyio.create_task_group() as group:
+        group.start_soon(pool.run, work.fill_errors, str(path))
+        stuck = await begun(path)
+        while select.select([], [writer], [], 0)[1]:
+            await anyio.sleep(0.01)
+        assert await pool.run(work.add, 1) == 1
+        group.cancel_scope.cancel()
+    os.close(reader)
+    os.close(writer)
+    assert not leftovers.is_alive(stuck)
+    assert await pool.run(work.add, 1) == 1
+
+
+@pytest.mark.skipif(not LONG, reason="takes two gigabytes of memory, so only with ASYNCKIT_LONG=1")
+async def test_a_gigabyte_as_an_argument(pool: ProcessPool) -> None:
+    turns = 0
+    done = anyio.Event()
+
+    async def beat() -> None:
+        nonlocal turns
+        while not done.is_set():
+            await anyio.sleep(0.001)
+            turns += 1
+
+    data = bytes(2**30)
+    async with anyio.create_task_group() as group:
+        group.start_soon(beat)
+        await anyio.sleep(0)
+        assert await pool.run(work.size_and_type, data) == (2**30, "bytes")
+        done.set()
+    assert turns > 10
 
 
 async def test_large_data_does_not_hold_up_the_event_loop(pool: ProcessPool) -> None:

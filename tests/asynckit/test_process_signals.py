@@ -39,6 +39,12 @@ def hang():
 def number(value):
     return value
 
+def run(function):
+    backend = sys.argv[1]
+    if backend == "uvloop":
+        return anyio.run(function, backend_options={"use_uvloop": True})
+    return anyio.run(function, backend=backend)
+
 """
 
 _TWO_HANG = """
@@ -46,7 +52,7 @@ async def main():
     await gather(hang(), hang())
 
 if __name__ == "__main__":
-    anyio.run(main, backend=sys.argv[1])
+    run(main)
 """
 
 _BUSY = """
@@ -60,7 +66,7 @@ async def main():
             await hang()
 
 if __name__ == "__main__":
-    anyio.run(main, backend=sys.argv[1])
+    run(main)
 """
 
 
@@ -110,7 +116,7 @@ class Program:
         return errors
 
 
-@pytest.fixture(params=["asyncio", "trio"])
+@pytest.fixture(params=["asyncio", "uvloop", "trio"])
 def backend(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -159,7 +165,7 @@ def test_exit_with_jobs_running(tmp_path: Path, backend: str, programs: list[Pro
         await hang()
 
     if __name__ == "__main__":
-        threading.Thread(target=anyio.run, args=(main,), kwargs={"backend": sys.argv[1]}, daemon=True).start()
+        threading.Thread(target=run, args=(main,), daemon=True).start()
         sys.stdin.read()  # until the test has seen that the worker works
     """
     program = Program(tmp_path, text, backend)
@@ -171,7 +177,7 @@ def test_exit_with_jobs_running(tmp_path: Path, backend: str, programs: list[Pro
 def test_idle_workers_end_with_the_program(tmp_path: Path, backend: str, programs: list[Program]) -> None:
     text = """
     if __name__ == "__main__":
-        print(anyio.run(pid, backend=sys.argv[1]), flush=True)
+        print(run(pid), flush=True)
     """
     program = Program(tmp_path, text, backend)
     programs.append(program)
@@ -183,7 +189,7 @@ def test_idle_workers_end_with_the_program(tmp_path: Path, backend: str, program
 def test_a_worker_outlives_the_event_loop_and_serves_the_next(tmp_path: Path, backend: str) -> None:
     text = """
     if __name__ == "__main__":
-        first = anyio.run(pid, backend=sys.argv[1])
+        first = run(pid)
         assert anyio.run(pid, backend="asyncio") == anyio.run(pid, backend="trio") == first
     """
     assert Program(tmp_path, text, backend).end() == ""
@@ -192,14 +198,14 @@ def test_a_worker_outlives_the_event_loop_and_serves_the_next(tmp_path: Path, ba
 def test_a_fork_of_the_program_has_workers_of_its_own(tmp_path: Path, backend: str) -> None:
     text = """
     if __name__ == "__main__":
-        first = anyio.run(pid, backend=sys.argv[1])
+        first = run(pid)
         warnings.simplefilter("ignore")  # Python 3.12 and later warn of forks of programs with threads
         child = os.fork()
         if child == 0:
-            assert anyio.run(pid, backend=sys.argv[1]) != first
+            assert run(pid) != first
             sys.exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        assert anyio.run(pid, backend=sys.argv[1]) == first
+        assert run(pid) == first
     """
     program = Program(tmp_path, text, backend)
     assert program.end() == ""
@@ -207,7 +213,7 @@ def test_a_fork_of_the_program_has_workers_of_its_own(tmp_path: Path, backend: s
 
 
 def test_without_the_guard_of_the_main_module_the_error_teaches(tmp_path: Path, backend: str) -> None:
-    program = Program(tmp_path, "anyio.run(pid, backend=sys.argv[1])", backend)
+    program = Program(tmp_path, "run(pid)", backend)
     assert 'if __name__ == "__main__":' in program.end()
     assert program.process.returncode == 1
 
@@ -238,7 +244,7 @@ def test_things_of_the_main_module_travel_both_ways(tmp_path: Path, backend: str
         assert await run_in_process(moved.sync, Point(3)) == Point(4)
 
     if __name__ == "__main__":
-        anyio.run(main, backend=sys.argv[1])
+        run(main)
     """
     program = Program(tmp_path, text, backend)
     assert program.end() == ""

@@ -381,6 +381,24 @@ async def test_an_abandoned_call_keeps_its_room_until_its_thread_is_done(gate: G
         await checkpoint()
 
 
+async def test_a_hundred_abandoned_calls_are_no_hundred_threads(gate: Gate) -> None:
+    """Those that still wait for a thread when they are abandoned never get one."""
+    pool = ThreadPool("pool", 4)
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            for _ in range(100):
+                group.start_soon(functools.partial(run_in_thread, gate, limiter=pool, abandon_on_cancel=True))
+            while pool.statistics().busy < 4 or pool.statistics().waiting < 96:
+                await checkpoint()
+            scope.cancel()
+    statistics = pool.statistics()
+    assert (statistics.busy, statistics.abandoned, statistics.waiting) == (4, 4, 0)
+    gate.released.set()
+    while pool.statistics().busy:
+        await checkpoint()
+    assert pool.statistics().done == 4
+
+
 async def test_a_worker_can_ask_whether_it_is_still_wanted(gate: Gate) -> None:
     def work() -> None:
         gate()

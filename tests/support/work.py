@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
 import anyio
 
-from asynckit import ProcessPool, run_in_process, to_process
+from asynckit import ProcessPool, offload, run_in_process, to_process, to_thread
 
 settings: dict[str, str] = {}
 
@@ -77,6 +80,14 @@ def fail(message: str) -> NoReturn:
     raise ValueError(message)
 
 
+def sum_of_squares(items: int) -> int:
+    return sum(number * number for number in range(items))
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
 def stop() -> NoReturn:
     raise StopIteration
 
@@ -133,6 +144,13 @@ def write_raw(size: int) -> int:
         while left:
             left -= os.write(descriptor, b"\n" * left)
     return size
+
+
+def fill_errors(path: str) -> NoReturn:
+    """Say that it has begun, then write to standard error for ever."""
+    Path(path).write_text(str(os.getpid()))
+    while True:
+        os.write(2, b"\n" * 4096)
 
 
 def start_a_program() -> str:
@@ -192,3 +210,52 @@ def crash_at_5(number: int) -> int:
     if number == 5:
         os._exit(3)
     return number
+
+
+@to_thread
+def in_thread(number: int) -> int:
+    return number + 1
+
+
+@to_thread
+def numbers(count: int) -> Generator[int, None, None]:
+    yield from range(count)
+
+
+@to_process
+def in_process(number: int) -> int:
+    return number + 1
+
+
+@offload(lambda: ThreadPoolExecutor(1))
+def in_executor(number: int) -> int:
+    return number + 1
+
+
+class Box:
+    def __init__(self, content: int) -> None:
+        self.content = content
+
+    @to_thread
+    def plus(self, number: int) -> int:
+        return self.content + number
+
+    @staticmethod
+    @to_thread
+    def static(number: int) -> int:
+        return number + 1
+
+    @classmethod
+    @to_thread
+    def of_class(cls, number: int) -> int:
+        return number + 1
+
+
+def plainly(decorated: Any, *args: Any) -> Any:
+    """Call the original of a decorated function."""
+    bound = (decorated.__self__,) if hasattr(decorated, "__self__") else ()  # a class method, from Python 3.13 on
+    return decorated.sync(*bound, *args)
+
+
+def drawn(decorated: Callable[..., Any], *args: Any) -> list[Any]:
+    return list(plainly(decorated, *args))
