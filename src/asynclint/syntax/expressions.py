@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from asynclint.syntax.conditions import OFF_LOOP, conditions
-from asynclint.syntax.facts import Call, Function, Module
+from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Call, Function, Module
 from asynclint.syntax.scope import Scope
 
 _CONSUMERS = frozenset(
@@ -142,8 +142,8 @@ class ExpressionWalker:
         # What is called is looked up, too, but a property that gives a function is rare.
         target = self._member(function) if isinstance(function, ast.Attribute) else self.path(function)
         consumed = "for" if target in _CONSUMERS else "other"
-        arguments = [self._argument(argument, consumed) for argument in node.args] if node.args else []
-        keywords = {k.arg or "**": self._argument(k.value) for k in node.keywords} if node.keywords else {}
+        arguments = [self._argument(argument, consumed) for argument in node.args] if node.args else NOTHING
+        keywords = {k.arg or "**": self._argument(k.value) for k in node.keywords} if node.keywords else NO_KEYWORDS
         self.record(node, target, use, arguments, keywords)
         if arguments and target.rpartition(".")[2].partition("@")[0] == "partial":
             return arguments[0] if arguments[0][:1] not in ("=", "*") else ""

@@ -36,6 +36,11 @@ FORMAT = 3
 """Version of these facts: a cache written by another version is not read."""
 
 
+NOTHING: list[Any] = []
+NO_KEYWORDS: dict[str, str] = {}
+"""Facts are never written to once they are there; so what is empty, as most of it is, may be one and the same."""
+
+
 class Call(NamedTuple):
     """A call site.
 
@@ -62,7 +67,7 @@ class Call(NamedTuple):
     keywords: dict[str, str]
     implicit: bool = False
     lazy: bool = False
-    guards: list[str] = []  # noqa: RUF012  # never written
+    guards: list[str] = NOTHING
 
 
 class Statement(NamedTuple):

@@ -18,7 +18,7 @@ from asynclint.syntax.conditions import (
     last_name,
 )
 from asynclint.syntax.expressions import ExpressionWalker, place
-from asynclint.syntax.facts import Statement
+from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Statement
 from asynclint.syntax.scope import Entry, Env, join
 
 KINDS = {kind: kind.__name__.lower() for kind in (*ast.stmt.__subclasses__(), ast.ExceptHandler)}
@@ -61,13 +61,13 @@ class StatementWalker(ExpressionWalker):
         return Statement(
             KINDS[type(node)],
             *place(node),
-            entry.loads,
-            entry.stores,
+            entry.loads or NOTHING,
+            entry.stores or NOTHING,
             entry.first_call,
             entry.last_call,
             entry.awaits,
             entry.value,
-            entry.blocks,
+            entry.blocks or NOTHING,
         )
 
     def _close_header(self) -> None:
@@ -297,7 +297,7 @@ class StatementWalker(ExpressionWalker):
                 enter, leave = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
                 use = "await" if is_async else "other"
                 for protocol in (enter, leave):
-                    self.record(item.context_expr, f"{manager}.{protocol}", use, [], {}, implicit=True)
+                    self.record(item.context_expr, f"{manager}.{protocol}", use, NOTHING, NO_KEYWORDS, implicit=True)
                 entered = f"{manager}.{enter}()" + (".__await__()" if is_async else "")
             if scope.statement is not None:
                 scope.statement.awaits += is_async
