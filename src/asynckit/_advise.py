@@ -58,7 +58,7 @@ class Advice:
         speedup: Of two threads that run it at once, against one after the other: 2 if they do not hinder each other, 1
             if they take turns, less if no second processor was free; `None` if the function is too short to tell.
         gil_held: For which share of its time on the processor it made another thread wait that wanted the interpreter
-            lock, 0 to 1; `None` if the function is too short to tell, or only waits. Other programs do not falsify it on Linux.
+            lock, 0 to 1; `None` if the function is too short to tell, or only waits.
         pickled_bytes: The size of function, arguments and result, pickled; `None` if they cannot be.
         pickle_time: Seconds to pickle and unpickle them; `None` if they cannot be.
         unpicklable: What pickle said, if it failed.
