@@ -58,7 +58,7 @@ class Advice:
         speedup: Of two threads that run it at once, against one after the other: 2 if they do not hinder each other, 1
             if they take turns, less if no second processor was free; `None` if the function is too short to tell.
         gil_held: For which share of its time on the processor it made another thread wait that wanted the interpreter
-            lock, 0 to 1; `None` if the function is too short to tell. Other programs do not falsify it on Linux.
+            lock, 0 to 1; `None` if the function is too short to tell, or only waits.
         pickled_bytes: The size of function, arguments and result, pickled; `None` if they cannot be.
         pickle_time: Seconds to pickle and unpickle them; `None` if they cannot be.
         unpicklable: What pickle said, if it failed.
@@ -204,7 +204,9 @@ def _measured(func: Callable[..., object], args: tuple[Any, ...], *, sent: objec
             walls.append((max(around - held_up, cpu) if wall >= _SHORT and held_up else wall, cpu))
         wall, cpu = min(walls)
         speedup = 2 * wall / min(_pairs(func, args, wall)) if wall >= _SHORT else None
-        gil_held = _gil_held(func, args) if wall >= _SHORT else None
+        # The least of some: this thread may have been held up just when it had the lock, for once.
+        looks = _PAIRS if wall >= _SHORT and cpu >= _COMPUTES * wall else 0
+        gil_held = min((_gil_held(func, args) for _ in range(looks)), default=None)
     except BaseException as error:
         error.add_note("The function raised this while it was measured; give arguments with which it succeeds")
         raise
@@ -287,14 +289,14 @@ def _gil_held(func: Callable[..., object], args: tuple[Any, ...]) -> float:
     with ThreadPoolExecutor(1) as pool:
         looking = pool.submit(look)
         begun.wait()
-        until, cpu = time.perf_counter() + _ENOUGH, time.thread_time()
+        until, cpu = time.perf_counter() + _PATIENCE, time.thread_time()
         try:
-            while time.perf_counter() < until:
+            while time.thread_time() < cpu + _OVERLAP and time.perf_counter() < until:
                 func(*args)
         finally:
             over.set()
         cpu = time.thread_time() - cpu
-        return min(1.0, looking.result() / cpu)
+        return min(1.0, looking.result() / cpu) if cpu else 0.0
 
 
 def _held_up() -> float:

@@ -126,7 +126,15 @@ class Unreadable(Exception):  # noqa: N818  # only for those who know what was t
 
 
 class Ended(Exception):  # noqa: N818  # no failure
-    """The other side is gone."""
+    """The other side is gone.
+
+    Attributes:
+        status: The exit code it has told of before; None if it has not.
+    """
+
+    def __init__(self, status: int | None = None) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class _Resumed(io.RawIOBase):

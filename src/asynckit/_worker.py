@@ -11,6 +11,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from operator import itemgetter
 from types import ModuleType, TracebackType
@@ -27,6 +28,8 @@ NOT_CALLED: Final = 2
 """The call cannot be unpickled; then comes a `Told`."""
 NOT_ANSWERED: Final = 3
 """The result cannot be pickled; then comes a `Told`."""
+EXITED: Final = 4
+"""The function wants this process to end; then comes the exit code. It will take a moment, and may never be."""
 
 
 Function: TypeAlias = tuple[str, str] | Callable[..., Any]
@@ -144,8 +147,19 @@ def main(connection: int, lifeline: int) -> None:
             answer = _answer(sock)
     except _wire.Ended:
         pass
+    except SystemExit as wish:
+        with suppress(_wire.Ended):
+            _wire.send(sock, _wire.pack((EXITED, _exit_code(wish))))
+        raise
     finally:
         sock.close()  # the other side sees the end at once, though threads that are left may hold this process up
+
+
+def _exit_code(wish: SystemExit) -> int:
+    """What Python makes of it."""
+    if wish.code is None:
+        return 0
+    return wish.code & 0xFF if isinstance(wish.code, int) else 1
 
 
 def _die_with(lifeline: int) -> None:

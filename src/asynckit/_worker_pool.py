@@ -181,10 +181,8 @@ class ProcessPool:
         """Wait for the answer of a worker, and see to the worker."""
         try:
             answer = await _in_time(worker.finish(rest), name, seconds)
-        except _wire.Ended:
-            status = await self._buried(worker, _ENDING / 4)
-            self._check_open(name)
-            raise WorkerCrashed(name, status) from None
+        except _wire.Ended as ended:
+            raise await self._crash(worker, ended, name) from None
         except _wire.Unreadable as unreadable:
             await self._release(worker)
             error = unreadable.__cause__
@@ -249,6 +247,12 @@ class ProcessPool:
             return await in_thread(self._bury, worker, seconds)
         raise AssertionError("nobody cancels this scope")
 
+    async def _crash(self, worker: WorkerProcess, ended: _wire.Ended, name: str) -> WorkerCrashed:
+        """What to raise when a worker has ended, or said it will; if this pool has ended it, that is raised instead."""
+        status = await self._buried(worker, _ENDING / 4)
+        self._check_open(name)
+        return WorkerCrashed(name, status if ended.status is None else ended.status)
+
     async def _start(self) -> WorkerProcess:
         """A new worker that is ready.
 
@@ -263,10 +267,8 @@ class ProcessPool:
             message = _wire.pack(_worker.Preparation(main_module(), sys.argv, self._setup))
             answer = await worker.finish(worker.begin(message))
             result_of(answer, what)
-        except _wire.Ended:
-            status = await self._buried(worker, _ENDING / 4)
-            self._check_open(what)
-            raise WorkerCrashed(what, status) from None
+        except _wire.Ended as ended:
+            raise await self._crash(worker, ended, what) from None
         except GeneratorExit:
             self._discard(worker)
             raise

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from asynckit import _wire
+from asynckit import _wire, _worker
 from asynckit._native import native_task
 
 if TYPE_CHECKING:
@@ -114,12 +114,16 @@ class WorkerProcess:
             if not begun:
                 raise _wire.Ended
             if _wire.is_whole(begun):
-                return _wire.value_of(begun)
-            return await in_thread(self._locked, _wire.receive_from, begun)
+                answer = _wire.value_of(begun)
+            else:
+                answer = await in_thread(self._locked, _wire.receive_from, begun)
         except _wire.Ended:
             raise
         except Exception as error:
             raise _wire.Unreadable from error
+        if answer[0] == _worker.EXITED:
+            raise _wire.Ended(answer[1])
+        return answer
 
     async def _receive(self) -> bytes:
         """What has come, be it the beginning of a message; nothing if the process has ended."""

@@ -72,7 +72,7 @@ def test_what_computes_goes_to_a_process(items: int) -> None:
     advice = advise(work.sum_of_squares, items)
     assert (advice.place, "holds the GIL" in advice.reason) == ("process", True)
     assert advice.gil_held is not None
-    assert advice.gil_held > 0.5
+    assert advice.gil_held > 0.25
     assert advice.cpu > 0.5 * advice.wall
 
 

@@ -60,6 +60,8 @@ async def begun(path: Path) -> int:
         (work.exit_hard, (3,), "ended with exit code 3", 3, None),
         (work.exit_softly, (4,), "ended with exit code 4", 4, None),
         (work.exit_softly, (0,), "ended with exit code 0", 0, None),
+        (work.exit_softly, (-1,), "ended with exit code 255", 255, None),
+        (work.exit_softly, (None,), "ended with exit code 0", 0, None),
     ],
 )
 async def test_a_crash_costs_its_own_call_only(
@@ -79,8 +81,9 @@ async def test_a_crash_costs_its_own_call_only(
 
 
 async def test_a_worker_that_will_not_end_for_its_threads_is_killed(pool: ProcessPool) -> None:
-    with pytest.raises(WorkerCrashed):
-        await pool.run(work.exit_with_a_thread_left, 1)
+    with pytest.raises(WorkerCrashed) as caught:
+        await pool.run(work.exit_with_a_thread_left, 5)
+    assert caught.value.exit_code == 5  # that it was killed in the end is not what its function has done
     assert await pool.run(work.add, 1) == 1
 
 

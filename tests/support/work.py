@@ -63,7 +63,7 @@ def exit_hard(code: int) -> None:
     os._exit(code)
 
 
-def exit_softly(code: int) -> None:
+def exit_softly(code: int | None) -> None:
     sys.exit(code)
 
 
