@@ -82,7 +82,7 @@ class Sink:
         lazy: Calling it only makes an iterator; it blocks while that is consumed.
         unless: `keyword=value` or `position=value`: a call with any of these arguments does not block.
         after: Where the function has called one of these members on the same object, the call does not block any more.
-        memory: Where the object was made of a buffer in memory, the call does not block.
+        memory: Where the object was made of a buffer in memory, or the call is given one, it does not block.
         follows: Where the object was made by a sink of this category, that sink alone is reported.
     """
 

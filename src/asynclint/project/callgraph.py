@@ -242,7 +242,9 @@ class CallGraph:
             return False
         if sink.after and _has_asked(module.facts.functions[index], call, sink.after):
             return False
-        if sink.memory and self._is_in_memory(module, index, call.target.rpartition(".")[0]):
+        if sink.memory and (
+            self._is_in_memory(module, index, call.target.rpartition(".")[0]) or self._takes_buffer(module, index, call)
+        ):
             return False
         return not (sink.follows and self._made_here(module, index, call.target.rpartition(".")[0], sink, set()))
 
@@ -270,13 +272,18 @@ class CallGraph:
         targets = {maker.removesuffix(".__enter__()").removesuffix("()") for maker in makers}
         made = [call for call in function.calls if call.target in targets]
         return {call.target for call in made} == targets and all(
-            self._is_buffer(value)
-            for call in made
-            for value in self._resolver.binding(module, index, _first(call)) or (None,)
+            self._takes_buffer(module, index, call) for call in made
         )
 
+    def _takes_buffer(self, module: ProgramModule, index: int, call: Call) -> bool:
+        """Whether the file that a call is given is a buffer in memory."""
+        name, _, ids = _first(call).partition("@")
+        # One binding at a time: of several, those of which nothing is known would not show.
+        found = [self._resolver.binding(module, index, f"{name}@{i}" if i else name) for i in ids.split(",")]
+        return all(values and all(map(self._is_buffer, values)) for values in found)
+
     @staticmethod
-    def _is_buffer(value: Value | None) -> bool:
+    def _is_buffer(value: Value) -> bool:
         return isinstance(value, ExternalInstance) and value.name in _BUFFERS
 
     # -- functions of the program ------------------------------------------------------------------------------------
