@@ -246,6 +246,8 @@ class CallGraph:
             self._is_in_memory(module, index, call.target.rpartition(".")[0]) or self._takes_buffer(module, index, call)
         ):
             return False
+        if sink.given and not self._may_be_given(module, index, call, sink.given):
+            return False
         return not (sink.follows and self._made_here(module, index, call.target.rpartition(".")[0], sink, set()))
 
     def _made_here(self, module: ProgramModule, index: int, receiver: str, sink: Sink, seen: set[str]) -> bool:
@@ -273,6 +275,26 @@ class CallGraph:
         made = [call for call in function.calls if call.target in targets]
         return {call.target for call in made} == targets and all(
             self._takes_buffer(module, index, call) for call in made
+        )
+
+    def _may_be_given(self, module: ProgramModule, index: int, call: Call, maker: str) -> bool:
+        """Whether what made an object may have been given what a sink is read from: a process a pipe for its output."""
+        owner, _, given = call.target.rpartition(".")[0].rpartition(".")
+        ids = owner.partition("@")[2]
+        bound = module.facts.functions[index].bindings[int(ids)][1] if ids.isdecimal() else "?"
+        if not owner or not bound or bound[0] == ":":
+            return True  # a name for the pipe itself, or a parameter: who made it is not known
+        last = maker.rpartition(".")[2]
+        makers = [
+            other
+            for number, function in enumerate(module.facts.functions)
+            for other in function.calls
+            if other.target.rpartition(".")[2].partition("@")[0] == last
+            and External(maker) in self._resolver.resolve(module, number, other.target)
+        ]
+        return not makers or any(
+            other.keywords.get(given, "= None") != "= None" or "**" in other.keywords or len(other.arguments) > 1
+            for other in makers
         )
 
     def _takes_buffer(self, module: ProgramModule, index: int, call: Call) -> bool:
