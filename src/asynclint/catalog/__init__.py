@@ -84,7 +84,7 @@ class Sink:
         unless: `keyword=value` or `position=value`: a call with any of these arguments does not block.
         after: Where the function has called one of these members on the same object, the call does not block any more.
         memory: Where the object was made of a buffer in memory, or the call is given one, it does not block.
-        given: What makes the owner: where no call of it in the module is given what the object is named for, it is `None`.
+        given: What makes the owner: where the module never gives it what the object is named for, that is `None`.
         follows: Where the object was made by a sink of this category, that sink alone is reported.
     """
 
