@@ -18,6 +18,7 @@ The tables of the last two:
     unless = { wait = "timeout=0" }     # not when called so; a list for several; `0=False` by position
     after = ["done"]                    # not once the function has called one of these on the same object
     memory = ["writestr"]               # not where the object was made of a buffer in memory, as `ZipFile(BytesIO())`
+    given = "subprocess.Popen"          # only where that was given what the receiver is named for: `stdout=PIPE`
     follows = true                      # not reported where the object itself comes from a sink: `open(…).read()`
     help = "…"                          # the cure, where the category's does not fit
     severity = "info"                   # where the category's does not fit
@@ -47,8 +48,8 @@ from typing import Any
 _ROLES = ("safe", "offloads", "spawns", "pure", "reads")
 _MAPS = ("returns", "items", "callbacks", "runs")
 _KEYS = {
-    *("name", "also", "bases", "category", "blocks", "lazy", "unless", "after", "memory", "asked", "follows", "help"),
-    *("severity", "when", "since", "virtual", *_MAPS, *_ROLES),
+    *("name", "also", "bases", "category", "blocks", "lazy", "unless", "after", "memory", "given", "follows"),
+    *("help", "severity", "when", "since", "virtual", *_MAPS, *_ROLES),
 }
 
 
@@ -83,7 +84,7 @@ class Sink:
         unless: `keyword=value` or `position=value`: a call with any of these arguments does not block.
         after: Where the function has called one of these members on the same object, the call does not block any more.
         memory: Where the object was made of a buffer in memory, or the call is given one, it does not block.
-        asked: Functions that make the object, each with keywords: only a call with one of them makes it.
+        given: What makes the owner: where the module never gives it what the object is named for, that is `None`.
         follows: Where the object was made by a sink of this category, that sink alone is reported.
     """
 
@@ -97,7 +98,7 @@ class Sink:
     unless: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     memory: bool = False
-    asked: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    given: str = ""
     follows: bool = False
 
     @property
@@ -204,7 +205,7 @@ class Catalog:
             unless=(unless,) if isinstance(unless, str) else tuple(unless),
             after=tuple(api.get("after", ())),
             memory=member in api.get("memory", ()),
-            asked=tuple((maker, tuple(words)) for maker, words in api.get("asked", {}).items()),
+            given=api.get("given", ""),
             follows=api.get("follows", False),
         )
 

@@ -126,12 +126,11 @@ class Blocking:
         """What a call in `node` makes of the conditions of a way from its target; `None`: it rules them out."""
         if not way[1] or self._graph.choice(node) is not None:
             return []
-        while self._graph.choice(target) is not None:
-            # The conditions are on the parameters of the alternative that the way leads through.
-            _, edge_of_choice, way = self._ways[target][way]
-            if isinstance(edge_of_choice.target, Sink):
+        while self._graph.choice(target) is not None:  # the conditions are on the parameters of what it leads to
+            _, step, way = self._ways[target][way]
+            if isinstance(step.target, Sink):
                 return []
-            target = edge_of_choice.target
+            target = step.target
         caller = self._loaded(node)
 
         def is_instance(argument: str, kinds: str) -> bool | None:
@@ -192,7 +191,7 @@ class Blocking:
             node = (path, index)
             edge = self._next(node)[order]
             choice = self._graph.choice(node)
-            way = beyond if choice is not None else self._way(node, edge, beyond)
+            way = self._within_limit(node, *beyond) if choice is not None else self._way(node, edge, beyond)
             if way is None:
                 continue
             ways = self._ways[node]
@@ -224,9 +223,12 @@ class Blocking:
         guards: Guards = ()
         if known or edge.call.guards:
             guards = within([*self._own_guards(node, edge.call), *known], self._loaded(node).facts.functions[node[1]])
-            if guards and sum(name == beyond[0] for name, _ in self._ways[node]) >= _MOST_GUARDED:
-                guards = ()
-        return beyond[0], guards
+        return self._within_limit(node, beyond[0], guards)
+
+    def _within_limit(self, node: Node, name: str, guards: Guards) -> Way:
+        if guards and sum(name == other for other, _ in self._ways[node]) >= _MOST_GUARDED:
+            guards = ()
+        return name, guards
 
     def _own_guards(self, node: Node, call: Call) -> list[str]:
         """The conditions under which a function makes a call, with types by names that mean the same everywhere."""

@@ -250,11 +250,10 @@ class CallGraph:
         if sink.after and _has_asked(module.facts.functions[index], call, sink.after):
             return False
         if sink.memory and (
-            self._is_given_buffer(module, index, call)
-            or self._is_in_memory(module, index, call.target.rpartition(".")[0])
+            self._is_in_memory(module, index, call.target.rpartition(".")[0]) or self._takes_buffer(module, index, call)
         ):
             return False
-        if sink.asked and not any(_may_ask(module, maker, words) for maker, words in sink.asked):
+        if sink.given and not self._may_be_given(module, index, call, sink.given):
             return False
         return not (sink.follows and self._made_here(module, index, call.target.rpartition(".")[0], sink, set()))
 
@@ -286,13 +285,39 @@ class CallGraph:
     def _are_given_buffers(self, module: ProgramModule, index: int, targets: set[str]) -> bool:
         made = [call for call in module.facts.functions[index].calls if call.target in targets]
         return {call.target for call in made} == targets and all(
-            self._is_given_buffer(module, index, call) for call in made
+            self._takes_buffer(module, index, call) for call in made
         )
 
-    def _is_given_buffer(self, module: ProgramModule, index: int, call: Call) -> bool:
+    def _may_be_given(self, module: ProgramModule, index: int, call: Call, maker: str) -> bool:
+        """Whether what made an object may have been given what a sink is read from: a process a pipe for its output."""
+        owner, _, given = call.target.rpartition(".")[0].rpartition(".")
+        ids = owner.partition("@")[2]
+        bound = module.facts.functions[index].bindings[int(ids)][1] if ids.isdecimal() else "?"
+        if not owner or not bound or bound[0] == ":":
+            return True  # a name for the pipe itself, or a parameter: who made it is not known
+        last = maker.rpartition(".")[2]
+        makers = [
+            other
+            for number, function in enumerate(module.facts.functions)
+            for other in function.calls
+            if other.target.rpartition(".")[2].partition("@")[0] == last
+            and External(maker) in self._resolver.resolve(module, number, other.target)
+        ]
+        return not makers or any(
+            other.keywords.get(given, "= None") != "= None" or "**" in other.keywords or len(other.arguments) > 1
+            for other in makers
+        )
+
+    def _takes_buffer(self, module: ProgramModule, index: int, call: Call) -> bool:
         """Whether the file that a call is given is a buffer in memory."""
-        values = self._resolver.binding(module, index, _first(call))
-        return bool(values) and all(isinstance(value, ExternalInstance) and value.name in _BUFFERS for value in values)
+        name, _, ids = _first(call).partition("@")
+        # One binding at a time: of several, those of which nothing is known would not show.
+        found = [self._resolver.binding(module, index, f"{name}@{i}" if i else name) for i in ids.split(",")]
+        return all(values and all(map(self._is_buffer, values)) for values in found)
+
+    @staticmethod
+    def _is_buffer(value: Value) -> bool:
+        return isinstance(value, ExternalInstance) and value.name in _BUFFERS
 
     # -- functions of the program ------------------------------------------------------------------------------------
 
@@ -326,13 +351,6 @@ def _first(call: Call) -> str:
     if call.arguments and "fileobj" not in call.keywords:
         return call.arguments[0]
     return next((call.keywords[name] for name in _FILES if name in call.keywords), "")
-
-
-def _may_ask(module: ProgramModule, maker: str, words: tuple[str, ...]) -> bool:
-    """Whether a call of `maker` in this module has one of these keywords; nobody knows where there is no such call."""
-    name = maker.rpartition(".")[2]
-    calls = [call for f in module.facts.functions for call in f.calls if plain(call.target).rpartition(".")[2] == name]
-    return not calls or any(word in call.keywords for call in calls for word in (*words, "**"))
 
 
 def _hands_over(call: Call) -> bool:
