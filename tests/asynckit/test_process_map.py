@@ -128,12 +128,12 @@ async def test_a_crash_costs_its_chunk(pool: ProcessPool) -> None:
 
 
 async def test_an_item_past_its_timeout(pool: ProcessPool, tmp_path: Path) -> None:
-    path = tmp_path / "begun"
-    items = [str(path)]
-    async with process_map(work.hang, items, item_timeout=0.5, on_error="return", pool=pool) as results:
+    process = await pool.run(work.process_id)
+    items = [str(tmp_path / "begun")]
+    async with process_map(work.hang, items, item_timeout=0.1, on_error="return", pool=pool) as results:
         (error,) = [result async for result in results]
     assert isinstance(error, TimeoutError)
-    assert not leftovers.is_alive(int(path.read_text()))
+    assert not leftovers.is_alive(process)
 
 
 async def test_leaving_the_block_kills_its_workers_and_no_others(pool: ProcessPool, tmp_path: Path) -> None:
