@@ -356,8 +356,9 @@ async def _amap_of(count: int) -> list[int]:
 
 
 async def _as_completed_of(count: int) -> list[int]:
+    collected: list[int] = []
     async with as_completed(*map(_twice, range(count))) as results:
-        collected = [result async for result in results]
+        collected.extend([result async for result in results])
     return collected
 
 
@@ -382,14 +383,16 @@ async def _produce_consume_of(count: int) -> list[int]:
 
 
 async def _stream_of(count: int) -> list[int]:
+    collected: list[int] = []
     async with stream(_twice, range(count), limit=3) as results:
-        collected = [result async for result in results]
+        collected.extend([result async for result in results])
     return collected
 
 
 async def _stream_outcomes_of(count: int) -> list[int]:
+    collected: list[int] = []
     async with stream_outcomes(_twice, range(count), limit=3) as outcomes:
-        collected = [outcome.unwrap() async for _, outcome in outcomes]
+        collected.extend([outcome.unwrap() async for _, outcome in outcomes])
     return collected
 
 
