@@ -82,6 +82,7 @@ class _Pool(Generic[T]):
         self._consume = consume
         self._limit = limit
         self._workers = 0
+        self._begun = 0
         self._outer = copy_context()
         self._interruption: ChildCancelledError | None = None
 
@@ -98,6 +99,9 @@ class _Pool(Generic[T]):
                 self._queue.close()
                 if isinstance(producer, AsyncGenerator):  # it does nothing if the generator has ended
                     await producer.aclose()
+        if self._interruption is None and self._begun < self._workers:
+            # anyio takes the cancellation of a task that has not begun for one of its whole group, and says nothing.
+            self._interruption = ChildCancelledError("a worker was cancelled before it began")
         if self._interruption is not None:
             raise ExceptionGroup("work was interrupted", [self._interruption])
 
@@ -108,6 +112,7 @@ class _Pool(Generic[T]):
             self._group.start_soon(self._worker)
 
     async def _worker(self) -> None:
+        self._begun += 1
         task = native_task()
         try:
             async for item in self._queue:

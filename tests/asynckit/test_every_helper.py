@@ -344,3 +344,88 @@ async def test_a_timeout_of_asyncio_around_it_and_in_it(use: Use, only_asyncio: 
     assert task is not None
     assert task.cancelling() == 0
     await checkpoint()
+
+
+async def _twice(number: int) -> int:
+    await checkpoint()
+    return 2 * number
+
+
+async def _amap_of(count: int) -> list[int]:
+    return await amap(_twice, range(count), limit=3)
+
+
+async def _as_completed_of(count: int) -> list[int]:
+    collected: list[int] = []
+    async with as_completed(*map(_twice, range(count))) as results:
+        collected.extend([result async for result in results])
+    return collected
+
+
+async def _gather_of(count: int) -> list[int]:
+    return list(await gather(*map(_twice, range(count)), limit=3))
+
+
+async def _open_scope_of(count: int) -> list[int]:
+    async with open_scope(limit=3) as scope:
+        handles = [scope.start_soon(_twice, number) for number in range(count)]
+    return [handle.result() for handle in handles]
+
+
+async def _produce_consume_of(count: int) -> list[int]:
+    results: list[int] = []
+
+    async def consume(number: int) -> None:
+        results.append(await _twice(number))
+
+    await produce_consume(range(count), consume, workers=3, buffer=1)
+    return results
+
+
+async def _stream_of(count: int) -> list[int]:
+    collected: list[int] = []
+    async with stream(_twice, range(count), limit=3) as results:
+        collected.extend([result async for result in results])
+    return collected
+
+
+async def _stream_outcomes_of(count: int) -> list[int]:
+    collected: list[int] = []
+    async with stream_outcomes(_twice, range(count), limit=3) as outcomes:
+        collected.extend([outcome.unwrap() async for _, outcome in outcomes])
+    return collected
+
+
+async def _wait_of(count: int) -> list[int]:
+    waited = await wait(*map(_twice, range(count)))
+    return [outcome.unwrap() for outcome in waited.done.values()]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7])
+@pytest.mark.parametrize(
+    "use",
+    [
+        _amap_of,
+        _as_completed_of,
+        _gather_of,
+        _open_scope_of,
+        _produce_consume_of,
+        _stream_of,
+        _stream_outcomes_of,
+        _wait_of,
+    ],
+)
+async def test_none_one_and_more_than_the_limit(use: Callable[[int], Awaitable[list[int]]], count: int) -> None:
+    assert sorted(await use(count)) == [2 * number for number in range(count)]
+
+
+@each_helper
+async def test_a_scope_that_is_cancelled_inside_stays_inside(use: Use) -> None:
+    async def func() -> str:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await anyio.sleep_forever()
+        await checkpoint()
+        return "went on"
+
+    assert await use(func) == "went on"

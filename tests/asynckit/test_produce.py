@@ -201,6 +201,58 @@ async def test_a_consumer_that_is_cancelled_on_its_own_ends_it_all(only_asyncio:
     assert len(seen) < 3 + 3 * workers
 
 
+# anyio makes the coroutine of a task that is to start soon, and nobody closes it if the task never begins.
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_a_worker_that_is_cancelled_before_it_begins_loses_no_item_silently(
+    only_asyncio: None, workers: int
+) -> None:
+    before = asyncio.all_tasks()
+    seen: list[int] = []
+
+    async def items() -> AsyncIterator[int]:
+        yield 0
+        for task in asyncio.all_tasks() - before:  # the worker, which begins when this waits
+            task.cancel()
+        yield 1
+
+    async def consume(item: int) -> None:
+        await checkpoint()
+        seen.append(item)
+
+    try:
+        await produce_consume(items(), consume, workers=workers, buffer=1)
+    except* ChildCancelledError:
+        seen = [0, 1]  # it was said, which is all that is asked
+    assert sorted(seen) == [0, 1]
+
+
+async def test_a_consumer_that_another_task_cancels_ends_it_all(only_asyncio: None) -> None:
+    tasks: list[asyncio.Task[object]] = []
+    ended: list[int] = []
+
+    async def consume(item: int) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(item)
+
+    async def cancel_one() -> None:
+        while len(tasks) < 2:
+            await checkpoint()
+        tasks[0].cancel()
+
+    killer = asyncio.create_task(cancel_one())
+    with pytest.raises(ExceptionGroup) as caught:
+        await produce_consume(range(9), consume, workers=2, buffer=1)
+    await killer
+    assert caught.group_contains(ChildCancelledError, match="a consumer cancelled itself, or its task was")
+    assert sorted(ended) == [0, 1]
+
+
 async def test_a_native_cancellation_from_outside_is_not_kept(only_asyncio: None) -> None:
     started = asyncio.Event()
 
