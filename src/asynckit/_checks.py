@@ -39,13 +39,26 @@ def checked_seconds(value: object, *, name: str) -> float:
         TypeError: It is not a number.
         ValueError: It is negative, or not a number at all (NaN).
     """
+    seconds = checked_delay(value, name=name)
+    if seconds < 0:
+        raise ValueError(f"`{name}` must be 0 or more seconds, not {value!r}; pass None for no end")
+    return seconds
+
+
+def checked_delay(value: object, *, name: str) -> float:
+    """Seconds from now, or before: a time until which there is none left. `None` is infinity.
+
+    Raises:
+        TypeError: It is not a number.
+        ValueError: It is not a number at all (NaN).
+    """
     if value is None:
         return math.inf
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         hint = "; use its `total_seconds()`" if hasattr(value, "total_seconds") else ""
         raise TypeError(f"`{name}` must be a number of seconds, or None for no end, not {value!r}{hint}")
-    if not value >= 0:
-        raise ValueError(f"`{name}` must be 0 or more seconds, not {value!r}; pass None for no end")
+    if math.isnan(value):
+        raise ValueError(f"`{name}` must be a number of seconds, not {value!r}; pass None for no end")
     return value
 
 

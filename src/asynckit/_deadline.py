@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 import anyio
 
-from asynckit._checks import checked_seconds
+from asynckit._checks import checked_delay, checked_seconds
 from asynckit._steps import as_coroutine
 from asynckit._timed import Place, TimedBlock
 
@@ -26,7 +26,8 @@ def timeout(delay: float | None) -> Deadline:
     It is a plain `with`, inside async code: entering and leaving it never wait.
 
     Args:
-        delay: Seconds from entering the block; 0 gives up at the first checkpoint, `None` and infinity never do.
+        delay: Seconds from entering the block; `None` and infinity for no end. If none are left, 0 or fewer (as in
+            `end - now`), the block gives up at its first checkpoint.
 
     Returns:
         The deadline, to ask how much time remains or to move it.
@@ -53,7 +54,7 @@ def timeout(delay: float | None) -> Deadline:
         >>> anyio.run(main)
         True
     """
-    return Deadline(checked_seconds(delay, name="delay"), sys._getframe(1))
+    return Deadline(max(0, checked_delay(delay, name="delay")), sys._getframe(1))
 
 
 def timeout_at(when: float | None) -> Deadline:
@@ -92,7 +93,7 @@ def move_on_after(delay: float | None) -> Deadline:
     """Bound the time of a block, and go on after it when the time is up: `timeout` without the error.
 
     Args:
-        delay: Seconds from entering the block; `None` and infinity for no end.
+        delay: Seconds from entering the block, as for `timeout`.
 
     Returns:
         The deadline; `expired` says whether the block was cut short.
@@ -114,7 +115,7 @@ def move_on_after(delay: float | None) -> Deadline:
         >>> anyio.run(main)
         True
     """
-    return Deadline(checked_seconds(delay, name="delay"), sys._getframe(1), raises=False)
+    return Deadline(max(0, checked_delay(delay, name="delay")), sys._getframe(1), raises=False)
 
 
 def with_timeout(delay: float | None) -> WithTimeout:
@@ -223,7 +224,7 @@ class Deadline(TimedBlock):
             RuntimeError: The block has not been entered or has been left, or its time is up and it is being cancelled.
             TypeError, ValueError: `delay` is not a number of seconds.
         """
-        seconds = checked_seconds(delay, name="delay")
+        seconds = max(0, checked_delay(delay, name="delay"))
         if self._left:
             raise RuntimeError("the block has been left; there is nothing more to give time to")
         if self._entered.cancel_called:

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from asynckit._checks import checked_choice, checked_limit, checked_seconds
 from asynckit._deadline import Deadline
+from asynckit._errors import ChildCancelledError
 from asynckit._group import Group
 from asynckit._handle import Handle
 from asynckit._native import native_task
@@ -65,7 +66,8 @@ def open_scope(
     Cancellation:
         Cancels all children and waits for them. Errors go before the cancellation, as with any task group; the next
         `await` meets it then, a `Task.cancel` of asyncio too. A child that is cancelled on its own, be it by its handle
-        or by a `Task.cancel` of the task it runs in, ends alone; awaiting its handle raises `ChildCancelledError`.
+        or by a `Task.cancel` of the task it runs in, ends alone; awaiting its handle raises `ChildCancelledError`. A
+        `Task.cancel` of a task that has not begun cancels the scope, which raises `ChildCancelledError`.
 
     Example:
         >>> import anyio
@@ -138,6 +140,9 @@ async def _scope(
                 raise
         # An error met twice is a child's own, and the same raised again from its handle.
         errors = list({id(error): error for error in (*others, *raised)}.values())
+        if not errors and scope._foreground:
+            # anyio takes the cancellation of a task that has not begun for one of its whole group, and says nothing.
+            errors.append(ChildCancelledError("a child was cancelled before it began, and the scope with it"))
         if not errors:
             return
         if deadline.expired:

@@ -1,4 +1,4 @@
-"""Time and threads: each scenario runs with asyncio's own of Python 3.13, where it is there, and with ours everywhere."""
+"""Time and threads: each scenario runs with asyncio's own, of Python 3.13, and with ours on every version."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_no_time_at_all_is_enough_for_what_does_not_wait(make: Callable[[f
 
 
 @timeouts
-@pytest.mark.parametrize("delay", [0, 0.001])
+@pytest.mark.parametrize("delay", [0, -1, 0.001])
 async def test_who_waits_too_long_is_late(make: Callable[[float], Any], delay: float) -> None:
     with pytest.raises(TimeoutError) as caught:
         async with make(delay):

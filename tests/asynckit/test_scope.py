@@ -226,6 +226,26 @@ async def test_a_child_that_raises_cancellation_unasked_is_cancelled(only_asynci
     assert sibling.result() == 1
 
 
+# anyio closes no coroutine of a task that never begins.
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+async def test_a_child_whose_task_is_cancelled_before_it_begins_is_not_lost_in_silence(only_asyncio: None) -> None:
+    begun: list[str] = []
+
+    async def child() -> None:
+        begun.append("child")
+
+    before = asyncio.all_tasks()
+    with pytest.raises(ExceptionGroup) as caught:
+        async with open_scope() as scope:
+            scope.start_soon(child)
+            for task in asyncio.all_tasks() - before:
+                task.cancel()
+            if not begun:
+                await anyio.sleep_forever()
+            raise ChildCancelledError("it had begun: tasks are eager")
+    assert [type(error) for error in caught.value.exceptions] == [ChildCancelledError]
+
+
 @pytest.mark.parametrize("background", [False, True])
 async def test_a_child_that_cancels_its_task_and_returns_ends_alone(only_asyncio: None, background: bool) -> None:
     async def cancel_itself() -> None:
