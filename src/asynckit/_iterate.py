@@ -346,7 +346,7 @@ class OffloadedIterator(Generic[P, T_co]):
 
     def __init__(
         self,
-        sync: Callable[P, Generator[T_co, Any, Any]],
+        sync: Callable[P, Iterator[T_co]],
         iterate: Callable[..., ThreadIterator[T_co]],
         bound: tuple[object, ...] = (),
     ) -> None:

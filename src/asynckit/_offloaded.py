@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, get_origin, overload
 
 import anyio
 import anyio.lowlevel
@@ -152,3 +152,15 @@ def without_stop_iteration(call: Callable[[], R]) -> R:
         return call()
     except StopIteration as error:
         raise RuntimeError("the function raised StopIteration") from error
+
+
+def gives_iterator(func: Callable[..., object]) -> bool:
+    """Whether a function gives an iterator: as a generator function does, or by what it is annotated to return."""
+    if inspect.isgeneratorfunction(func):
+        return True
+    try:
+        declared: Any = inspect.get_annotations(func).get("return")
+    except (NameError, TypeError):  # an annotation that cannot be evaluated (PEP 649), or nothing that has any
+        return False
+    name = declared if isinstance(declared, str) else getattr(get_origin(declared) or declared, "__name__", "")
+    return name.partition("[")[0].rpartition(".")[2] in ("Iterator", "Generator")

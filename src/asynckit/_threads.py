@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, TypeVarTuple, overload
 
@@ -11,7 +10,7 @@ import anyio
 
 from asynckit._checks import checked_limit
 from asynckit._iterate import LOOK_AHEAD, OffloadedIterator, checked_look_ahead, iterate_in_thread
-from asynckit._offloaded import Offloaded, check_is_sync, name_of
+from asynckit._offloaded import Offloaded, check_is_sync, gives_iterator, name_of
 from asynckit._thread_call import call
 from asynckit._thread_pool import ThreadPool, checked_limiter
 
@@ -76,7 +75,7 @@ class ThreadDecorator(Protocol):
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # the first that fits is meant
-        self, func: Callable[P, Generator[T, Any, Any]], /
+        self, func: Callable[P, Iterator[T]], /
     ) -> OffloadedIterator[P, T]: ...
     @overload
     def __call__(self, func: Callable[P, R], /) -> Offloaded[P, R]: ...
@@ -84,7 +83,7 @@ class ThreadDecorator(Protocol):
 
 @overload
 def to_thread(  # type: ignore[overload-overlap]  # the first that fits is meant
-    func: Callable[P, Generator[T, Any, Any]], /
+    func: Callable[P, Iterator[T]], /
 ) -> OffloadedIterator[P, T]: ...
 @overload
 def to_thread(func: Callable[P, R], /) -> Offloaded[P, R]: ...
@@ -111,17 +110,17 @@ def to_thread(
     `@staticmethod` and `@classmethod`. Context variables, calls back into the event loop, what is raised and what
     becomes of a cancelled call are as with `run_in_thread`.
 
-    A call of a generator function gives an async iterator, for `async with`, as `iterate_in_thread` does. Annotate the
-    function as one that returns a `Generator`, so that type checkers know too.
+    A call of a generator function, or of one that is annotated to return an `Iterator` or a `Generator`, gives an async
+    iterator, for `async with`, as `iterate_in_thread` does. Annotate generator functions, too, for type checkers.
 
     Args:
         func: A synchronous function.
         limiter: Bounds how many threads work at once; `default_thread_pool()` if not given. A number makes a pool of
             that size for the function alone.
         abandon_on_cancel: On cancellation leave the thread to itself instead of waiting for it.
-        context_out: When the function has ended, let the caller have the context variables that it has set. Not for a
-            generator function.
-        look_ahead: For a generator function: how many items may wait to be taken.
+        context_out: When the function has ended, let the caller have the context variables that it has set. Not for one
+            that gives an iterator.
+        look_ahead: For one that gives an iterator: how many items may wait to be taken.
 
     Returns:
         The function as an async one, with the same parameters; `sync` on it is the original.
@@ -155,9 +154,9 @@ def to_thread(
     check_is_sync(func, "to_thread")
     name = name_of(func)
     bound = bound or ThreadPool(name, size)
-    if inspect.isgeneratorfunction(func):
+    if gives_iterator(func):
         if context_out:
-            raise TypeError(f"`context_out` is for functions that end, and `{name}` is a generator function")
+            raise TypeError(f"`context_out` is for functions that end, and `{name}` gives an iterator")
 
         def iterate(*args: Any, **kwargs: Any) -> Any:
             return iterate_in_thread(

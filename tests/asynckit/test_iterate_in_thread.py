@@ -485,6 +485,33 @@ async def test_generator_methods_work(call: Callable[[], Any], expected: str) ->
         assert "".join([letter async for letter in letters]) == expected
 
 
+def iterator_of(word: str) -> Iterator[str]:
+    return iter(word)
+
+
+iterator_of.__annotations__["return"] = Iterator[str]  # as it is where annotations are not postponed
+letters = to_thread(iterator_of)
+
+
+@to_thread
+def spelled(word: str) -> Iterator[str]:
+    return iter(word)
+
+
+@to_thread
+def listed(word: str) -> list[str]:
+    return list(word)
+
+
+async def test_a_decorated_function_that_says_it_returns_an_iterator_gives_async_iterators() -> None:
+    async with letters("abc") as found:
+        assert [letter async for letter in found] == ["a", "b", "c"]
+    async with spelled("abc") as found:
+        assert [letter async for letter in found] == ["a", "b", "c"]
+    assert next(letters.sync("abc")) == "a"
+    assert await listed("abc") == ["a", "b", "c"]
+
+
 async def test_a_decorated_generator_function_called_in_a_worker_says_how_to_call_it() -> None:
     with pytest.raises(RuntimeError, match=r"`count\.sync\(…\)`"):
         await run_in_thread(count, 1)

@@ -1,6 +1,6 @@
 """The public names as users see them: checked by mypy and basedpyright, never run."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Executor
 from typing import Any, Literal, assert_type
 
@@ -150,6 +150,11 @@ def lines(path: str, *, limit: int = 5) -> Generator[str, None, None]:
     yield path
 
 
+@to_thread
+def words(line: str) -> Iterator[str]:
+    return iter(line.split())
+
+
 @to_thread(limiter=pool, look_ahead=5)
 def numbers(below: int) -> Generator[int, None, str]:
     yield below
@@ -211,6 +216,7 @@ async def threads(box: Box) -> None:
     assert_type(await run_in_thread(str.encode, "text", limiter=pool, abandon_on_cancel=True, context_out=True), bytes)
     assert_type(await parse("5"), list[int])
     assert_type(lines("path", limit=5), ThreadIterator[str])
+    assert_type(words("a line"), ThreadIterator[str])
     async with lines("path") as found:
         assert_type([line async for line in found], list[str])
     async with numbers(5) as some:
