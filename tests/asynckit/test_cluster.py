@@ -25,7 +25,7 @@ def _pids(cluster: Any) -> list[int]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         yield cluster
         pids = [pid for pid in _pids(cluster) if pid is not None]
     for pid in pids:
