@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
-from asynclint.syntax import NONBLOCKING, Call, Function
+from asynclint.syntax import NONBLOCKING, UNPROVEN, Call, Function
 
 Guards = tuple[str, ...]
 """Conditions on the parameters of one function, in the form of `syntax/conditions.py`; `UNPROVEN` among them."""
-UNPROVEN = "?"
-"""Stands for conditions that few values meet, on something of which nothing is known."""
 _ON_OPTIONS = ("has", "gets")
 _SELECTIVE = ("==", "in", "startswith", "endswith", "isa", "set")
 
@@ -40,19 +38,19 @@ def carried(
             if found is None:  # they are handed on, as they came or made up
                 number = call.keywords["**"].partition("@")[2]
                 conditions.append(guard_on(number, guard) if number.isdecimal() else "")
-            elif found is not (name[0] == "+"):
+            elif found is not (name[0] != "-"):
                 return None
         elif what.startswith("isa "):
             verdict = is_instance(argument, what[4:]) if argument else None
             if verdict is None:
                 number = argument.partition("@")[2]
                 conditions.append(guard_on(number, guard) if number.isdecimal() else _unknown(guard))
-            elif verdict is not (name[0] == "+"):
+            elif verdict is not (name[0] != "-"):
                 return None
         elif argument.startswith("= "):
-            if _holds(argument[2:], what) is not (name[0] == "+"):
+            if _holds(argument[2:], what) is not (name[0] != "-"):
                 return None
-        elif argument.startswith("lambda ") and what == "none" and name[0] == "+":
+        elif argument.startswith("lambda ") and what == "none" and name[0] != "-":
             return None
         else:
             number = argument.partition("@")[2]

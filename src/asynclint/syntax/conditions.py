@@ -7,8 +7,10 @@ A condition is a string, so that it can be kept with the calls it guards:
     +0 set                  the first parameter, which is there for debugging, is true
     +0 isa str|io.IOBase    it is an instance of one of the types
     +0 == 'fast'            it equals the constant; `in ('a', 'b')`, `startswith 'x'`, `endswith 'x'` in the same way
+    !0 == 'fast'            it equals the constant, or the function raises: not few values, but those it is made for
     off                     no event loop runs on this thread
     +2 has 'mode'           the third, which is `**options`, holds this keyword; `gets 'mode'`: with something true
+    ?                       what seldom holds: see `UNPROVEN`
     nonblocking             the socket is not a blocking one: it is expected to raise `BlockingIOError`
 """
 
@@ -22,6 +24,8 @@ from asynclint.syntax.scope import Scope
 
 OFF_LOOP = "off"
 NONBLOCKING = "nonblocking"
+UNPROVEN = "?"
+"""Few values meet it, and of this one nothing is known; or it holds only the first time (`memo.py`)."""
 _LOOPS = frozenset(("get_running_loop", "get_event_loop", "_get_running_loop", "current_task", "current_async_library"))
 _THREADS = frozenset(("get_ident", "current_thread", "main_thread", "get_native_id"))
 _NO_LOOP = frozenset(("RuntimeError", "Exception", "BaseException", "AsyncLibraryNotFoundError", "NoEventLoopError"))
@@ -32,6 +36,7 @@ _MAY_BLOCK = re.compile(r"^_?(can|may)_block")
 """Names of functions that take nothing and tell whether a loop is running on this thread, or that none is."""
 _NONBLOCKING_ERRORS = ("BlockingIOError", "SSLWantReadError", "SSLWantWriteError")
 _AFFIXES = ("startswith", "endswith")
+_ONE_NAME = re.compile(r"(==|in) \(?['\"]")
 _SILENT = frozenset((ast.Attribute, ast.Subscript, ast.Constant, ast.Await))
 _ASKS = ("get", "pop")
 _FILLS = ("setdefault", "update")
@@ -83,6 +88,11 @@ def conditions(test: ast.expr, scope: Scope) -> Conditions:
             return [], []
 
 
+def required(known: list[str]) -> list[str]:
+    """What holds behind a check that raises where it does not."""
+    return [f"!{c[1:]}" if c[0] == "+" else c for c in known if c != UNPROVEN]
+
+
 def _compared(left: ast.expr, operator: ast.cmpop, right: ast.expr, scope: Scope) -> Conditions:
     if _is_thread(left) or _is_thread(right):
         # `thread == get_ident()`: on the loop's thread, so not on it where they differ.
@@ -121,12 +131,17 @@ def _compared(left: ast.expr, operator: ast.cmpop, right: ast.expr, scope: Scope
 
 
 def _about(name: str, what: str, scope: Scope) -> Conditions:
-    """A condition on a parameter, or on what was made of it: `name = name.strip()`."""
+    """A condition on a parameter, or on what was made of it: `name = name.strip()`.
+
+    Of another variable, only that it seldom is just the one name asked for.
+    """
     root, _, numbers = scope.env.get(name, "").partition("@")
     first, _, others = numbers.partition(",")
     function = scope.function
-    if not first or int(first) >= len(function.parameters) or len(function.bindings) <= int(first):
+    if not first:
         return [], []
+    if int(first) >= len(function.parameters) or len(function.bindings) <= int(first):
+        return ([UNPROVEN], []) if _ONE_NAME.match(what) else ([], [])
     for number in filter(None, others.split(",")):
         is_refined = what == "true" and number in scope.refined
         if not is_refined and not function.bindings[int(number)][1].startswith(f"{root}@{first}."):

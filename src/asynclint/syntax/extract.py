@@ -7,12 +7,14 @@ import io
 import re
 import warnings
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from asynclint.syntax.annotations import annotation
+from asynclint.syntax.conditions import UNPROVEN
 from asynclint.syntax.expressions import constant
 from asynclint.syntax.facts import Call, Class, Function, Module, Statement
+from asynclint.syntax.memo import runs_once
 from asynclint.syntax.newer import newer_syntax
 from asynclint.syntax.scope import Scope
 from asynclint.syntax.statements import KINDS, StatementWalker
@@ -168,7 +170,7 @@ class Walker(StatementWalker):
         function.annotation = annotation(node.returns)
         function.is_stub = _is_stub(node.body)
         self._defaults(node.args)
-        index = self._enter(function, node.args, node.body)
+        index = self._enter(function, node.args, node.body, node.decorator_list)
         self._bind_name(node.name, [f"def {index}"])
 
     _asyncfunctiondef = _functiondef
@@ -190,7 +192,9 @@ class Walker(StatementWalker):
             if default is not None:
                 self.path(default)
 
-    def _enter(self, function: Function, arguments: ast.arguments, body: list[ast.stmt]) -> int:
+    def _enter(
+        self, function: Function, arguments: ast.arguments, body: list[ast.stmt], decorators: Iterable[ast.expr] = ()
+    ) -> int:
         """Walk a function's body in a scope of its own; the function's index."""
         index = len(self.functions)
         self.functions.append(function)
@@ -202,6 +206,9 @@ class Walker(StatementWalker):
             # A function nested in a method may still write `self.x`.
             scope.receiver, scope.method_of = outer.receiver, outer.method_of
         self._parameters(scope, arguments)
+        scope.body = body
+        if decorators and runs_once(decorators, len(function.parameters) - (function.owner >= 0)):
+            scope.guards = [UNPROVEN]
         function.outline, _ = self.block(body)
         self._finish(scope)
         outer.used |= scope.used

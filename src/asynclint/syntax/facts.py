@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple, overload
 
-FORMAT = 3
+FORMAT = 4
 """Version of these facts: a cache written by another version is not read."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 
 from asynclint.syntax.facts import Function, Statement
@@ -46,11 +47,14 @@ class Scope:
         guards: Conditions on parameters that hold here; replaced, never changed.
         refined: Bindings of parameters that are made only where the parameter was true: `if url: url = resolve(url)`.
         loops: Variables that hold the running loop, or `None` where there is none.
+        body: The statements of the function.
+        made: The places that they assign something to (`memo.py`); `None` until somebody asks.
         loads: Names read by the statement being walked; `used` has those of all statements before.
     """
 
     __slots__ = (
         "alive",
+        "body",
         "env",
         "function",
         "guards",
@@ -58,6 +62,7 @@ class Scope:
         "lazy",
         "loads",
         "loops",
+        "made",
         "method_of",
         "options",
         "owner",
@@ -87,6 +92,8 @@ class Scope:
         self.guards: list[str] = []
         self.refined: set[str] = set()
         self.loops: set[str] = set()
+        self.body: list[ast.stmt] = []
+        self.made: frozenset[str] | None = None
 
     def bind(self, name: str, values: Iterable[str]) -> None:
         """From here on `name` stands for any of `values` (binding values)."""
@@ -97,7 +104,7 @@ class Scope:
         ids = str(first) if len(bindings) - first == 1 else ",".join(map(str, range(first, len(bindings))))
         if self.guards and name in self.function.parameters:
             number = self.function.parameters.index(name)
-            if f"+{number} true" in self.guards:
+            if f"+{number} true" in self.guards or f"!{number} true" in self.guards:
                 self.refined.update(ids.split(","))
         self.env[name] = f"{name}@{ids}"
 

@@ -16,9 +16,11 @@ from asynclint.syntax.conditions import (
     handles_no_loop,
     is_main,
     last_name,
+    required,
 )
 from asynclint.syntax.expressions import ExpressionWalker, place
 from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Statement
+from asynclint.syntax.memo import first_time
 from asynclint.syntax.scope import Entry, Env, join
 
 KINDS = {kind: kind.__name__.lower() for kind in (*ast.stmt.__subclasses__(), ast.ExceptHandler)}
@@ -226,6 +228,8 @@ class StatementWalker(ExpressionWalker):
         if scope.index == 0 and is_main(node.test):
             self.module.script = (node.lineno, node.body[-1].end_lineno or node.lineno)
         true, false = conditions(node.test, scope)
+        first, later = first_time(node, scope)
+        true, false = true + first, false + later
         self._narrow(node.test)
         guards = scope.guards
         self.assume(true)
@@ -239,7 +243,9 @@ class StatementWalker(ExpressionWalker):
         self._leave(body[0] or orelse[0])
         if body[0] != orelse[0]:
             # Only one branch leads on, so what it began with holds from here.
-            self.assume(true if body[0] else false)
+            leaves = node.orelse if body[0] else node.body
+            known = true if body[0] else false
+            self.assume(required(known) if isinstance(leaves[-1], ast.Raise) else known)
 
     def _leave(self, comes_out: bool) -> None:
         """After a compound statement: code behind one that never ends normally does not run."""
