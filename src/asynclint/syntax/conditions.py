@@ -220,6 +220,22 @@ def expects_nonblocking(node: ast.Try | ast.TryStar) -> bool:
     return False
 
 
+def has_break(body: list[ast.stmt]) -> bool:
+    """Whether a `break` of this loop is among the statements."""
+    for node in body:
+        if isinstance(node, ast.Break):
+            return True
+        if isinstance(node, (ast.For, ast.AsyncFor, ast.While)):
+            if has_break(node.orelse):
+                return True
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            blocks = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
+            blocks += [part.body for name in ("handlers", "cases") for part in getattr(node, name, [])]
+            if any(map(has_break, blocks)):
+                return True
+    return False
+
+
 def last_name(node: ast.expr) -> str:
     """The name at the end of `a.b.name`; `""` for what is no name."""
     match node:

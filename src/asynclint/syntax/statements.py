@@ -14,6 +14,7 @@ from asynclint.syntax.conditions import (
     conditions,
     expects_nonblocking,
     handles_no_loop,
+    has_break,
     is_main,
     last_name,
     required,
@@ -268,7 +269,7 @@ class StatementWalker(ExpressionWalker):
         self.path(node.test)
         self._loop(node)
         endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
-        if endless and not _has_break(node.body):
+        if endless and not has_break(node.body):
             self._leave(False)
 
     def _for(self, node: ast.For | ast.AsyncFor) -> None:
@@ -386,19 +387,3 @@ class StatementWalker(ExpressionWalker):
 def _part(value: str, index: int) -> str:
     """The binding value of one of several targets that a value is unpacked to."""
     return f"{value}.{index}" if value and " " not in value and value != "None" else ""
-
-
-def _has_break(body: list[ast.stmt]) -> bool:
-    """Whether a `break` of this loop is among the statements."""
-    for node in body:
-        if isinstance(node, ast.Break):
-            return True
-        if isinstance(node, (ast.For, ast.AsyncFor, ast.While)):
-            if _has_break(node.orelse):
-                return True
-        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            blocks = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
-            blocks += [part.body for name in ("handlers", "cases") for part in getattr(node, name, [])]
-            if any(map(_has_break, blocks)):
-                return True
-    return False
