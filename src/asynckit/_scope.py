@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequ
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Protocol, TypeVar, TypeVarTuple, overload
+from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
 import anyio
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskGroup
 
 from asynckit._checks import checked_choice, checked_limit, checked_seconds
 from asynckit._deadline import Deadline
@@ -20,17 +20,12 @@ from asynckit._errors import ChildCancelledError
 from asynckit._group import Group
 from asynckit._handle import Handle
 from asynckit._native import native_task
+from asynckit._readiness import Readiness, Starting
 from asynckit._steps import as_coroutine, cancelled_from_outside, survive_cancellation
 
 T = TypeVar("T")
 V_co = TypeVar("V_co", covariant=True)
 Ts = TypeVarTuple("Ts")
-
-
-class Starting(Protocol[*Ts, V_co]):
-    """An async function that says when it is ready, and gives a value of the type `V_co` then."""
-
-    def __call__(self, *args: *Ts, task_status: TaskStatus[V_co]) -> Coroutine[Any, Any, object]: ...
 
 
 def open_scope(
@@ -238,14 +233,14 @@ class Scope:
         coro: Coroutine[Any, Any, T] | None,
         name: str,
         background: bool,
+        readiness: Readiness | None = None,
     ) -> Handle[T]:
         handle: Handle[T] = Handle(name)
-        handle._task = self._group.create_task(self._run(handle, func, args, coro, background), name=name)
-        if background:
-            self._background.add(handle)
-            self._end_background()
-        else:
+        handle._task = self._group.create_task(self._run(handle, func, args, coro, background, readiness), name=name)
+        if not background:
             self._foreground += 1
+        elif readiness is None:
+            self._add_background(handle)
         return handle
 
     @overload
@@ -280,22 +275,39 @@ class Scope:
 
         Raises:
             RuntimeError: It ended without a word.
+            ChildCancelledError: It was cancelled before it was ready.
             BaseException: What it raised before it was ready; later errors are the scope's.
 
         Cancellation:
             Cancels the child, if it is not ready yet.
         """
-        handle: Handle[object] = Handle(name or _name_of(func))
+        readiness = Readiness()
+        work = partial(func, task_status=readiness)
+        handle = self._start(work, args, None, name or _name_of(func), background, readiness)
         try:
-            handle._task = await self._group.start(
-                self._run, handle, func, args, None, background, name=handle.name, return_handle=True
-            )
+            try:
+                await readiness.wait()
+            except anyio.get_cancelled_exc_class():
+                readiness.is_awaited = False
+                handle.cancel()
+                with anyio.CancelScope(shield=True):
+                    await handle._task.wait()
+                if readiness.error is not None:  # it has failed in the same moment
+                    self._raised.append(readiness.error)
+                    if not self._collect:
+                        self.cancel()
+                raise
+            if readiness.error is not None:
+                raise readiness.error
+            if not readiness.said:
+                handle.result()
+                raise RuntimeError(f"`{handle.name}` has ended without a call of `task_status.started()`")
             if background and not handle.done():
-                self._background.add(handle)
-                self._end_background()
-            return handle._task.start_value
+                self._add_background(handle)
+            return readiness.value
         finally:
-            del handle  # an error refers to this frame, and it to the error
+            readiness.error = None
+            del handle, readiness, work  # an error refers to this frame, and they to the error
 
     def cancel(self) -> None:
         """Cancel the body and all children. The block then ends without an error, unless something failed."""
@@ -304,6 +316,10 @@ class Scope:
     def _end_body(self) -> None:
         """The body has ended without an error."""
         self._body_ended = True
+        self._end_background()
+
+    def _add_background(self, handle: Handle[Any]) -> None:
+        self._background.add(handle)
         self._end_background()
 
     def _end_background(self) -> None:
@@ -319,15 +335,10 @@ class Scope:
         args: tuple[object, ...],
         coro: Coroutine[Any, Any, T] | None,
         background: bool,
-        *,
-        task_status: TaskStatus[object] | None = None,
+        readiness: Readiness | None,
     ) -> None:
         """A child's life: its turn, its work, its outcome."""
-        status = task = None
-        if task_status is not None:
-            status = _Status(task_status)
-            func = partial(func, task_status=status)
-            self._foreground += not background
+        task = None
         try:
             if not handle._unwanted:
                 if self._turns is None or background:
@@ -353,11 +364,14 @@ class Scope:
         except BaseException as error:
             handle._error = error
             handle._state = "failed"
-            if status is not None and not status.said:
-                raise
-            self._raised.append(error)
-            if not self._collect or not isinstance(error, Exception):
-                raise
+            if readiness is None or not readiness.is_awaited:
+                self._raised.append(error)
+                if not self._collect or not isinstance(error, Exception):
+                    raise
+            else:
+                readiness.error = error  # `start` raises it
+                if not isinstance(error, Exception):
+                    raise
         finally:
             if coro is not None:
                 coro.close()
@@ -368,21 +382,9 @@ class Scope:
             else:
                 self._foreground -= 1
                 self._end_background()
-            del handle, self, task  # an error refers to this frame, and they to the error
-
-
-class _Status:
-    """A task status that remembers whether it has been said that the child is ready."""
-
-    __slots__ = ("_inner", "said")
-
-    def __init__(self, inner: TaskStatus[object]) -> None:
-        self._inner = inner
-        self.said = False
-
-    def started(self, value: object = None) -> None:
-        self._inner.started(value)
-        self.said = True
+            if readiness is not None:
+                readiness.end()
+            del func, handle, readiness, self, task  # an error refers to this frame, and they to the error
 
 
 def _itself(coro: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:

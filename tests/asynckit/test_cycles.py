@@ -499,8 +499,6 @@ async def test_nothing_is_left_to_the_collector(
     use: Use, path: str, no_collector: None, on_asyncio: bool, request: pytest.FixtureRequest
 ) -> None:
     drive, make = PATHS[path]
-    if use is use_scope_start and path in WITH_A_CYCLE_IN_START[on_asyncio]:
-        request.applymarker(pytest.mark.xfail(reason="`TaskGroup.start` of anyio 4.16 leaves a cycle"))
     if drive is natively_cancelled and not on_asyncio:
         pytest.skip("about tasks of asyncio")
     watched = Watched()

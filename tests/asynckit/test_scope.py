@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import pytest
@@ -244,6 +244,44 @@ async def test_a_child_whose_task_is_cancelled_before_it_begins_is_not_lost_in_s
                 await anyio.sleep_forever()
             raise ChildCancelledError("it had begun: tasks are eager")
     assert [type(error) for error in caught.value.exceptions] == [ChildCancelledError]
+
+
+async def test_a_child_says_only_once_that_it_is_ready() -> None:
+    async def serve(*, task_status: TaskStatus[None]) -> None:
+        task_status.started()
+        task_status.started()
+
+    with pytest.raises(RuntimeError, match="only once"):
+        async with open_scope(collapse=True) as scope:
+            await scope.start(serve)
+
+
+async def test_starting_a_child_that_is_cancelled_before_it_is_ready(only_asyncio: None) -> None:
+    async def serve(*, task_status: TaskStatus[None]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await checkpoint()
+
+    async with open_scope() as scope:
+        with pytest.raises(ChildCancelledError, match="serve"):
+            await scope.start(serve)
+
+
+@pytest.mark.parametrize("on_error", ["cancel", "collect"])
+async def test_what_a_child_raises_when_nobody_waits_any_more_for_it_to_start(
+    on_error: Literal["cancel", "collect"],
+) -> None:
+    async def serve(*, task_status: TaskStatus[None]) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise LookupError("no port")
+
+    with pytest.raises(LookupError, match="no port"):
+        async with open_scope(on_error=on_error, collapse=True) as scope:
+            with anyio.move_on_after(0.001):
+                await scope.start(serve)
 
 
 @pytest.mark.parametrize("background", [False, True])
