@@ -502,6 +502,34 @@ async def test_a_lock_goes_in_order_and_a_cancelled_waiter_passes_it_on(kind: st
     assert held == [2, 3]
 
 
+@pytest.mark.parametrize("rounds", range(6))
+@pytest.mark.parametrize("kind", ["ours", pytest.param("asyncio", marks=IS_MEASURE)])
+async def test_a_limit_lets_them_in_in_order_and_a_cancelled_waiter_passes_it_on(kind: str, rounds: int) -> None:
+    semaphore, released = asyncio.Semaphore(1), asyncio.Event()
+    within: list[int] = []
+
+    async def hold(number: int) -> None:
+        within.append(number)
+        await released.wait()
+
+    async def hold_with_semaphore(number: int) -> None:
+        async with semaphore:
+            await hold(number)
+
+    async with open_scope(limit=1 if kind == "ours" else None) as scope:
+        work = hold if kind == "ours" else hold_with_semaphore
+        children = [scope.start_soon(work, number) for number in range(5)]
+        await _rounds()
+        assert within == [0]
+        children[1].cancel()
+        released.set()
+        for _ in range(rounds):  # the room is not there yet, on its way to the next, or taken
+            await asyncio.sleep(0)
+        children[2].cancel()
+    assert [number for number in within if number != 2] == [0, 3, 4]
+    assert within == sorted(within)
+
+
 # anyio closes no coroutine of a task that never begins.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 @SCOPES
