@@ -35,7 +35,7 @@ TESTS = {
     "_idle": ["idle"],
     "_keyed": ["keyed"],
     "_map": ["amap"],
-    "_native": ["native_requests", "native_items"],
+    "_native": ["native_requests", "native_items", "retry", "supervise"],
     "_produce": ["produce"],
     "_pull": ["amap", "stream_ending", "native_cancellation"],
     "_queue": ["queue"],

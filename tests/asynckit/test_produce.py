@@ -201,6 +201,20 @@ async def test_a_consumer_that_is_cancelled_on_its_own_ends_it_all(only_asyncio:
     assert len(seen) < 3 + 3 * workers
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_the_last_consumer_is_told_from_one_that_was_not_cancelled(only_asyncio: None, workers: int) -> None:
+    async def consume(item: int) -> None:
+        await checkpoint()
+        if item == 2:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()  # and nothing is left that the worker would wait for
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await produce_consume(range(3), consume, workers=workers, buffer=5)
+    assert caught.group_contains(ChildCancelledError, match="a consumer cancelled itself")
+
+
 # anyio makes the coroutine of a task that is to start soon, and nobody closes it if the task never begins.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 @pytest.mark.parametrize("workers", [1, 3])
