@@ -55,8 +55,11 @@ def _asked(test: ast.expr) -> _Test | None:
             found = _asked(operand)
             return found and (found[0], not found[1])
         case ast.BoolOp(op=ast.And(), values=parts):
-            # All of them hold where it is true; where it is false, nothing is known of each.
-            return next((found for part in parts if (found := _asked(part)) and found[1]), None)
+            # All of them hold where it is true; where it is false, one does not, which may be any of them.
+            asked = [_asked(part) for part in parts]
+            if asked.count(asked[0]) == len(asked):
+                return asked[0]
+            return next((found for found in asked if found and found[1]), None)
         case ast.Call(func=ast.Name(id="hasattr"), args=[ast.Name(id=name), ast.Constant(value=str(attribute))]):
             return f"{name}.{attribute}", False
         case ast.Compare(
