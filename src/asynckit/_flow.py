@@ -17,6 +17,7 @@ from asynckit._group import Group
 from asynckit._outcome import Failure, Success
 from asynckit._pull import BREATH, SKIPPED, OnError, Work, interrupted
 from asynckit._rate import RateLimiter
+from asynckit._steps import as_coroutine
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -228,8 +229,11 @@ def _is_same(one: BaseException, other: BaseException | None) -> bool:
 class OutcomeFlow(Flow[T, Any]):
     """One call of `stream_outcomes`."""
 
-    async def _run(self, index: int, item: T) -> Any:
-        return item, Success(await super()._run(index, item))
+    def __init__(self, func: Callable[[T], Awaitable[Any]], *args: Any, **kwargs: Any) -> None:
+        async def succeeding(item: T) -> Any:
+            return item, Success(await as_coroutine(func(item)))
+
+        super().__init__(succeeding, *args, **kwargs)
 
     def _keep(self, index: int, item: T, error: Exception) -> bool:
         self._results[index] = item, Failure(error)

@@ -50,9 +50,8 @@ class Results(Protocol):
 class Work(Generic[T, R]):
     """One call of `amap`, of `gather` or of `stream`.
 
-    Invariant: a worker either looks for an item or runs one. While an item waits, somebody looks, unless the source has
-    come to its end or there are `limit` workers; so a source is never read ahead of what runs, and no item that could
-    run stays in it.
+    Invariant: while an item waits, some worker looks for the next, unless the source has come to its end or there are
+    `limit` workers; so a source is never read ahead of what runs, and no item that could run stays in it.
     """
 
     def __init__(
@@ -90,7 +89,8 @@ class Work(Generic[T, R]):
         self._outer = copy_context()
         self._source_context = copy_context()
         self._asking = anyio.Lock(fast_acquire=True)  # an async generator cannot be asked twice at once
-        self._workers = self._looking = 1
+        self._workers = 1
+        self._looking = 1  # workers that have not begun, or wait for an item
         self._stopped = self._broken = False
         self._raised: list[BaseException] = []
         self._streak = 0
@@ -125,13 +125,20 @@ class Work(Generic[T, R]):
         task = native_task()
         cancelled = anyio.get_cancelled_exc_class()
         from_source = self._source_context.run
-        run = self._run if self._item_timeout == math.inf else self._run_in_time
+        func, outer, results, progress = self._func, self._outer, self._results, self._progress
+        in_time = self._item_timeout != math.inf
+        self._looking -= 1
         try:
             while not self._stopped:
                 source = self._source
-                item = NOTHING if source is None else from_source(next, source, END)
+                item = NOTHING if source is None or self._streak >= BREATH else from_source(next, source, END)
                 if item is NOTHING or item is END:
+                    self._looking += 1
                     try:
+                        if self._streak >= BREATH:
+                            self._streak = 0
+                            await anyio.lowlevel.checkpoint()
+                            continue
                         if item is NOTHING:
                             item = await self._ask()
                         if item is END:
@@ -141,29 +148,44 @@ class Work(Generic[T, R]):
                     except cancelled:
                         await survive_cancellation(task)  # it hit no item, so there is nothing to tell
                         continue
-                index = len(self._results)
-                self._results.append(None)
-                self._looking -= 1
-                self._streak += 1
+                    finally:
+                        self._looking -= 1
+                index = len(results)
+                results.append(None)
                 try:
                     try:
-                        if self._streak > BREATH:
-                            self._streak = 1
-                            await anyio.lowlevel.checkpoint()
-                        result = await run(index, item)
+                        if in_time:
+                            result = await self._run_in_time(index, item)
+                        else:  # as `run_in_context` does, but without a coroutine more for each item
+                            context = outer.copy()
+                            try:
+                                coro = context.run(func, item)
+                            except StopIteration as error:  # what an async function would make of it (PEP 479)
+                                raise RuntimeError("the function raised StopIteration") from error
+                            if type(coro) is not CoroutineType:  # a shortcut: asking for an abstract type takes time
+                                coro = as_coroutine(coro)
+                            try:
+                                waiting_for = context.run(coro.send, None)
+                            except StopIteration as stop:
+                                result = stop.value
+                                self._streak += 1
+                            else:
+                                self._streak = 0
+                                if not self._looking:
+                                    self._send_for_more()
+                                result = await resume(context, coro, waiting_for)
                     except cancelled:
                         await survive_cancellation(task)
                         raise ChildCancelledError(f"item {index} was cancelled") from None
                     if task is not None and task.cancelling() and await survive_cancellation(task):
                         raise ChildCancelledError(f"item {index} was cancelled")
-                    self._results[index] = result
+                    results[index] = result
                 except Exception as error:
                     if not self._keep(index, item, error):
                         raise
                     await survive_cancellation(task)  # it may have raised this on being cancelled
-                if self._progress is not None:
-                    self._progress()
-                self._looking += 1
+                if progress is not None:
+                    progress()
         except BaseException as error:
             self._break_off()
             if isinstance(error, cancelled):
@@ -175,7 +197,7 @@ class Work(Generic[T, R]):
             self._raised.append(error)
             raise
         finally:
-            del self, task  # an error refers to this frame, and they to the error
+            del self, task, results  # an error refers to this frame, and they to the error
 
     async def _at_end(self) -> bool:
         """Whether the end that the source has come to is a lasting one."""
@@ -215,30 +237,26 @@ class Work(Generic[T, R]):
             raise ChildCancelledError("the source of the items was cancelled while it was asked for one") from None
 
     async def _run_in_time(self, index: int, item: T) -> R:
+        self._streak += 1  # as if none of them waited: those that do have a breath more
+        if not self._looking:
+            self._send_for_more()
+        context = self._outer.copy()
         with anyio.CancelScope(deadline=anyio.current_time() + self._item_timeout) as scope:
-            return await self._run(index, item)
+            return await run_in_context(context, context.run(self._func, item))
         assert scope.cancelled_caught
         raise TimeoutError(f"item {index} took longer than its `item_timeout` of {self._item_timeout:g} s")
 
-    async def _run(self, index: int, item: T) -> R:
-        context = self._outer.copy()
-        coro = context.run(self._func, item)
-        if type(coro) is not CoroutineType:  # a shortcut, since asking for an abstract type takes its time
-            coro = as_coroutine(coro)
-        try:
-            waiting_for = context.run(coro.send, None)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
-        self._streak = 0
-        if not self._looking and not self._stopped and self._workers < self._limit:
-            # Twice as many: all `limit` workers are there after few rounds of the loop, and few items need few workers.
+    def _send_for_more(self) -> None:
+        """An item waits, and no worker looks for the next: start some, if that is allowed.
+
+        Twice as many: all `limit` workers are there after few rounds of the loop, and few items need few workers.
+        """
+        if not self._stopped and self._workers < self._limit:
             more = int(min(self._workers, self._limit - self._workers))
             self._workers += more
             self._looking += more
             for _ in range(more):
                 self._group.start_soon(self._worker)
-        return await resume(context, coro, waiting_for)
 
     def _keep(self, index: int, item: T, error: Exception) -> bool:  # `stream_outcomes` shows the item
         """Put what an item raised in the place of its result, if it is to have one."""
