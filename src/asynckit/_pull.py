@@ -127,15 +127,17 @@ class Work(Generic[T, R]):
         from_source = self._source_context.run
         func, outer, results, progress = self._func, self._outer, self._results, self._progress
         in_time = self._item_timeout != math.inf
+        breathless = False
         self._looking -= 1
         try:
             while not self._stopped:
                 source = self._source
-                item = NOTHING if source is None or self._streak >= BREATH else from_source(next, source, END)
+                item = NOTHING if source is None or breathless else from_source(next, source, END)
                 if item is NOTHING or item is END:
                     self._looking += 1
                     try:
-                        if self._streak >= BREATH:
+                        if breathless:
+                            breathless = False
                             self._streak = 0
                             await anyio.lowlevel.checkpoint()
                             continue
@@ -156,6 +158,7 @@ class Work(Generic[T, R]):
                     try:
                         if in_time:
                             result = await self._run_in_time(index, item)
+                            breathless = self._streak >= BREATH
                         else:  # as `run_in_context` does, but without a coroutine more for each item
                             context = outer.copy()
                             try:
@@ -169,6 +172,7 @@ class Work(Generic[T, R]):
                             except StopIteration as stop:
                                 result = stop.value
                                 self._streak += 1
+                                breathless = self._streak >= BREATH
                             else:
                                 self._streak = 0
                                 if not self._looking:

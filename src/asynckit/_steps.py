@@ -47,7 +47,7 @@ def as_coroutine(awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
 @coroutine
 def resume(context: Context, coro: Coroutine[Any, Any, T], waiting_for: Any) -> Generator[Any, Any, T]:
     """Go on with a coroutine whose first step, in `context`, is done: it waits for `waiting_for`."""
-    send, throw, run = coro.send, coro.throw, context.run
+    send, run = coro.send, context.run
     try:
         while True:
             try:
@@ -56,14 +56,18 @@ def resume(context: Context, coro: Coroutine[Any, Any, T], waiting_for: Any) -> 
                 run(coro.close)
                 raise
             except BaseException as error:  # noqa: BLE001  # handed on, whatever it is
-                waiting_for = run(throw, error)
+                waiting_for = run(coro.throw, error)
             else:
                 try:
                     waiting_for = run(send, sent)
-                finally:
+                except StopIteration as stop:
+                    result: T = stop.value
+                    return result
+                except BaseException:
                     del sent  # trio sends its errors, and they refer to this frame
+                    raise
     except StopIteration as stop:
-        result: T = stop.value
+        result = stop.value
         return result
 
 

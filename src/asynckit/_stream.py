@@ -261,13 +261,13 @@ class Stream(Generic[R_co]):
     A class and no async generator, so that nothing is left running if it is not read to its end (PEP 789).
     """
 
-    __slots__ = ("_breath", "_flow", "_taken_in_a_row", "_window")
+    __slots__ = ("_breath", "_flow", "_next_breath", "_window")
 
     def __init__(self, flow: Flow[Any, R_co]) -> None:
         self._flow = flow
         self._window = flow.window
         self._breath = flow.breath
-        self._taken_in_a_row = 0
+        self._next_breath = flow.breath
 
     async def __aenter__(self) -> Self:
         if self._flow.state != "new":
@@ -288,17 +288,17 @@ class Stream(Generic[R_co]):
 
     async def __anext__(self) -> R_co:
         window = self._window
-        self._taken_in_a_row += 1
-        if self._taken_in_a_row > self._breath:
-            self._taken_in_a_row = 1
+        if window.turn >= self._next_breath:
+            self._next_breath = window.turn + self._breath
             await anyio.lowlevel.checkpoint()
         while True:
-            result: R_co = window.ready.pop(window.turn, NOTHING)
+            turn = window.turn
+            result: R_co = window.ready.pop(turn, NOTHING)
             if result is NOTHING:
-                self._taken_in_a_row = 0
                 await self._flow.wait_for_result()
+                self._next_breath = window.turn + self._breath
                 continue
-            window.turn += 1
+            window.turn = turn + 1
             if window.waiting:
                 window.waiting.popleft().set()
             if window.taker is not None:  # somebody else waits too, and it may be its turn, or the end
