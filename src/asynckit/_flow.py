@@ -201,7 +201,7 @@ class Flow(Work[T, R]):
             # It must not be woken in the place of another. If it has been already, it looks again, should it go on.
             with suppress(ValueError):
                 self.window.waiting.remove(event)
-            raise
+            raise  # for the engine to tell where it comes from
 
     def _end(self) -> None:
         """The source has come to its end."""

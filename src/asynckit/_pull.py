@@ -195,8 +195,8 @@ class Work(Generic[T, R]):
             if isinstance(error, cancelled):
                 if cancelled_from_outside(self._group.cancel_scope):
                     if task is None:
-                        raise
-                    return  # see `Group`
+                        raise  # on asyncio, see `Group`
+                    return
                 raise ChildCancelledError("the source of the items raised a cancellation unasked") from None
             self._raised.append(error)
             raise

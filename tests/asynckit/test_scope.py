@@ -268,6 +268,26 @@ async def test_starting_a_child_that_is_cancelled_before_it_is_ready(only_asynci
             await scope.start(serve)
 
 
+async def test_who_gives_up_starting_a_child_waits_for_its_end() -> None:
+    ended: list[str] = []
+
+    async def serve(*, task_status: TaskStatus[None]) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.wait_all_tasks_blocked()
+            ended.append("child")
+
+    async with open_scope() as scope:
+        with anyio.move_on_after(0.001) as deadline:
+            await scope.start(serve)
+        assert deadline.cancelled_caught
+        assert ended == ["child"]
+        ended.append("body")
+    assert ended == ["child", "body"]
+
+
 @pytest.mark.parametrize("on_error", ["cancel", "collect"])
 async def test_what_a_child_raises_when_nobody_waits_any_more_for_it_to_start(
     on_error: Literal["cancel", "collect"],
