@@ -13,6 +13,8 @@ from asynckit._steps import run_in_context
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+pytestmark = pytest.mark.anyio
+
 
 @coroutine
 def _pause() -> Generator[str, Any, Any]:
@@ -20,7 +22,7 @@ def _pause() -> Generator[str, Any, Any]:
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_closing_the_outer_coroutine_closes_the_inner_in_its_context(steps: int) -> None:
+async def test_closing_the_outer_coroutine_closes_the_inner_in_its_context(steps: int) -> None:
     ended: list[str] = []
 
     async def work() -> None:
@@ -37,7 +39,7 @@ def test_closing_the_outer_coroutine_closes_the_inner_in_its_context(steps: int)
     assert ended == ["work"]
 
 
-def test_what_is_sent_and_thrown_reaches_the_inner_coroutine() -> None:
+async def test_what_is_sent_and_thrown_reaches_the_inner_coroutine() -> None:
     async def work() -> list[object]:
         got: list[object] = [await _pause()]
         try:
@@ -57,7 +59,7 @@ def test_what_is_sent_and_thrown_reaches_the_inner_coroutine() -> None:
     assert ended.value.value == [1, error, 3]
 
 
-def test_what_ends_on_a_thrown_error_gives_its_result() -> None:
+async def test_what_ends_on_a_thrown_error_gives_its_result() -> None:
     async def work() -> str:
         try:
             await _pause()
