@@ -65,7 +65,7 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "if task is not None and task.cancelling() and not cancelled_from_outside(self._group.cancel_scope):",
     ): ("that the work was interrupted is said only where nothing else has ended the task group"),
     ("_pull", "raise  # on asyncio, see `Group`"): _ON_TRIO,
-    ("_scope", "raise  # on asyncio, see `Group`"): _ON_TRIO,
+    ("_scope", "raise  # on asyncio, see `Group`; and a request to cancel this task alone has been met"): _ON_TRIO,
 }
 """Mutants that change nothing a user could see: the module and the line of code, and why."""
 

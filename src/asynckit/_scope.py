@@ -355,12 +355,8 @@ class Scope:
                 ):
                     handle._state = "completed"
         except anyio.get_cancelled_exc_class():
-            task = native_task()
-            if cancelled_from_outside(self._group.cancel_scope):
-                if task is None:
-                    raise  # on asyncio, see `Group`
-            else:
-                await survive_cancellation(task)
+            if native_task() is None:
+                raise  # on asyncio, see `Group`; and a request to cancel this task alone has been met
         except BaseException as error:
             handle._error = error
             handle._state = "failed"
