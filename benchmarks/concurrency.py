@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -30,7 +31,7 @@ with suppress(ImportError):
 
 ITEMS, LIMIT, PEER_ITEMS = 100_000, 100, 10_000
 """Peers that cost tens of microseconds an item are measured on fewer."""
-CALLS, TASKS = 100_000, 20_000
+CALLS, TASKS, GROUP = 100_000, 20_000, 100
 DISTRIBUTIONS = ("anyio", "aiometer", "aiostream", "quattro", "stamina", "tenacity")
 
 Work = Callable[[int], Awaitable[int]]
@@ -41,7 +42,7 @@ def tables() -> Iterator[Table]:
     """Maps, streams, timeouts, tasks and retries."""
     yield _maps()
     yield _timeouts()
-    yield _tasks()
+    yield from _tasks()
     yield _retries()
 
 
@@ -130,16 +131,21 @@ def _maps() -> Table:
         ("`aiostream` map, ordered", "aiostream", aiostream_map, PEER_ITEMS),
         ("`anyio.amap` and a `CapacityLimiter`", "", amap_and_limiter, PEER_ITEMS),
     ]
-    base: dict[str, float] = {}
-    for name, module, run, items in peers:
-        if module and module not in globals():
-            continue
-        cells = [name]
-        for work in (no_op, sleep_0):
-            each = cpu(lambda run=run, work=work, items=items: asyncio.run(run(work, items))) / items  # type: ignore[misc]
-            cells += [f"{each * 1e6:.2f}", f"{each / base.setdefault(work.__name__, each):.1f} x"]
-        table.rows.append(cells)
+    peers = [peer for peer in peers if not peer[1] or peer[1] in globals()]
+    table.rows = [[name] for name, *_ in peers]
+    for work in (no_op, sleep_0):
+        times = cpu([partial(_run, run, work, items) for *_, run, items in peers])
+        costs = [seconds / items for seconds, (*_, items) in zip(times, peers, strict=True)]
+        for row, cost in zip(table.rows, costs, strict=True):
+            row += [f"{cost * 1e6:.2f}", f"{cost / costs[0]:.2f} x"]
     return table
+
+
+def _run(func: Callable[..., Awaitable[Any]], *args: Any) -> None:
+    async def main() -> None:
+        await func(*args)
+
+    asyncio.run(main())
 
 
 # -- what is done once a call ------------------------------------------------------------------------------------------
@@ -150,13 +156,10 @@ def _compared(
 ) -> Table:
     """Microseconds of each, and ratios to the first."""
     table = Table(title, ["", unit, f"to {peers[0][0]}"])
-    base = 0.0
-    for name, module, run in peers:
-        if module and module not in globals():
-            continue
-        each = cpu(lambda run=run: asyncio.run(run(times))) / times  # type: ignore[misc]
-        base = base or each
-        table.rows.append([name, f"{each * 1e6:.2f}", f"{each / base:.2f} x"])
+    peers = [peer for peer in peers if not peer[1] or peer[1] in globals()]
+    costs = [seconds / times for seconds in cpu([partial(_run, run, times) for *_, run in peers])]
+    for (name, *_), cost in zip(peers, costs, strict=True):
+        table.rows.append([name, f"{cost * 1e6:.2f}", f"{cost / costs[0]:.2f} x"])
     return table
 
 
@@ -186,6 +189,11 @@ def _timeouts() -> Table:
     )
 
 
+async def _groups(group: Times, times: int) -> None:
+    for _ in range(times // GROUP):
+        await group(GROUP)
+
+
 async def anyio_group(times: int) -> None:
     async with anyio.create_task_group() as group:
         for number in range(times):
@@ -210,18 +218,17 @@ async def quattro_group(times: int) -> None:
             group.create_task(sleep_0(number))
 
 
-def _tasks() -> Table:
-    return _compared(
-        "A task that waits for the loop once",
-        "µs a task",
-        TASKS,
-        [
-            ("anyio's task group", "", anyio_group),
-            ("`asynckit.open_scope`", "", scope_start_soon),
-            ("`asyncio.TaskGroup`", "", asyncio_group),
-            ("quattro's task group", "QuattroGroup", quattro_group),
-        ],
-    )
+def _tasks() -> Iterator[Table]:
+    peers: list[tuple[str, str, Times]] = [
+        ("anyio's task group", "", anyio_group),
+        ("`asynckit.open_scope`", "", scope_start_soon),
+        ("`asyncio.TaskGroup`", "", asyncio_group),
+        ("quattro's task group", "QuattroGroup", quattro_group),
+    ]
+    small = [(name, module, partial(_groups, group)) for name, module, group in peers]
+    title = "A task that waits for the loop once, {:,} in a group"
+    yield _compared(title.format(GROUP), "µs a task", TASKS, small)
+    yield _compared(title.format(TASKS), "µs a task", TASKS, peers)
 
 
 async def _calls(times: int, func: Work) -> None:

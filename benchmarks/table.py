@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import platform
 import re
@@ -32,7 +33,7 @@ class Table:
 
     title: str
     columns: Sequence[str]
-    rows: list[Sequence[str]] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
     notes: str = ""
 
     def __str__(self) -> str:
@@ -71,15 +72,19 @@ def run(command: Sequence[str], directory: Path | None = None, limit: float = 60
     return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss // 1024, process.returncode)
 
 
-def cpu(work: Callable[[], object], rounds: int = 3) -> float:
-    """CPU seconds of this process for the quickest of several rounds."""
-    times = []
+def cpu(works: Sequence[Callable[[], object]], rounds: int = 5) -> list[float]:
+    """CPU seconds of this process for the quickest of several rounds of each.
+
+    They take turns, so that a machine which is slow for a while is slow for all of them.
+    """
+    times = [math.inf] * len(works)
     for _ in range(rounds):
-        gc.collect()
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
+        for number, work in enumerate(works):
+            gc.collect()
+            start = time.process_time()
+            work()
+            times[number] = min(times[number], time.process_time() - start)
+    return times
 
 
 def installed(distribution: str) -> str:
