@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,6 +23,7 @@ from anyio.lowlevel import checkpoint
 import asynckit
 from asynckit import (
     KeyedLock,
+    ProcessPool,
     Queue,
     QueueEmpty,
     RateLimiter,
@@ -33,6 +35,7 @@ from asynckit import (
     move_on_after,
     open_scope,
     periodic,
+    process_map,
     produce_consume,
     race,
     remaining,
@@ -45,10 +48,12 @@ from asynckit import (
     supervise,
     timeout,
     timeout_at,
+    to_process,
     to_thread,
     wait,
     with_timeout,
 )
+from support import work as work_for_processes
 
 Work = Callable[[], Coroutine[Any, Any, object]]
 Use = Callable[[Work], Awaitable[object]]
@@ -346,7 +351,8 @@ COVERED_BY = {
 }
 NOT_HERE = {
     *("advise", "default_thread_pool"),  # nothing is awaited
-    *("run", "to_process", "run_in_process", "process_map"),  # they have an event loop or processes of their own
+    "run",  # `asyncio.run` and `trio.run` leave cycles themselves, at the end of their event loops
+    *("to_process", "run_in_process", "process_map"),  # see the last test
 }
 
 
@@ -509,4 +515,59 @@ async def test_nothing_is_left_to_the_collector(
         while watched.left():
             await anyio.sleep(0.001)  # and so does a thread, until it has come to its end; a cycle stays for good
     assert len(watched) > 0
+    assert watched.left() == []
+
+
+async def call_that_fails(pool: ProcessPool) -> None:
+    await pool.run(int, "no number")
+
+
+async def call_that_crashes(pool: ProcessPool) -> None:
+    await pool.run(work_for_processes.segfault)
+
+
+async def call_that_is_late(pool: ProcessPool) -> None:
+    await pool.run(time.sleep, 60, timeout=0.01)
+
+
+async def call_that_cannot_be_sent(pool: ProcessPool) -> None:
+    await pool.run(print, lambda: None)
+
+
+async def decorated_call_that_fails(pool: ProcessPool) -> None:
+    await to_process(pool=pool)(work_for_processes.add)(1, "2")  # type: ignore[arg-type]
+
+
+async def map_that_fails(pool: ProcessPool) -> None:
+    async with process_map(int, ["1", "no number", "2"], pool=pool) as results:
+        async for _ in results:
+            pass
+
+
+@pytest.mark.anyio
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "call",
+    [
+        call_that_fails,
+        call_that_crashes,
+        call_that_is_late,
+        call_that_cannot_be_sent,
+        decorated_call_that_fails,
+        map_that_fails,
+    ],
+)
+async def test_errors_of_processes_are_not_left_to_the_collector(
+    call: Callable[[ProcessPool], Awaitable[None]], no_collector: None
+) -> None:
+    watched = Watched()
+    async with ProcessPool(1) as pool:
+        try:
+            await call(pool)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not stay
+            watched.error(error)
+    assert len(watched) > 0
+    with anyio.move_on_after(5):
+        while watched.left():
+            await anyio.sleep(0.001)
     assert watched.left() == []
