@@ -360,13 +360,11 @@ class Scope:
         except BaseException as error:
             handle._error = error
             handle._state = "failed"
-            if readiness is None or not readiness.is_awaited:
+            if readiness is not None and readiness.is_awaited:
+                readiness.error = error  # `start` raises it
+            else:
                 self._raised.append(error)
                 if not self._collect or not isinstance(error, Exception):
-                    raise
-            else:
-                readiness.error = error  # `start` raises it
-                if not isinstance(error, Exception):
                     raise
         finally:
             if coro is not None:
