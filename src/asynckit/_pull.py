@@ -127,17 +127,15 @@ class Work(Generic[T, R]):
         from_source = self._source_context.run
         func, outer, results, progress = self._func, self._outer, self._results, self._progress
         in_time = self._item_timeout != math.inf
-        breathless = False
         self._looking -= 1
         try:
             while not self._stopped:
                 source = self._source
-                item = NOTHING if source is None or breathless else from_source(next, source, END)
+                item = NOTHING if source is None or self._streak >= BREATH else from_source(next, source, END)
                 if item is NOTHING or item is END:
                     self._looking += 1
                     try:
-                        if breathless:
-                            breathless = False
+                        if self._streak >= BREATH:
                             self._streak = 0
                             await anyio.lowlevel.checkpoint()
                             continue
@@ -154,11 +152,11 @@ class Work(Generic[T, R]):
                         self._looking -= 1
                 index = len(results)
                 results.append(None)
+                self._streak += 1
                 try:
                     try:
                         if in_time:
                             result = await self._run_in_time(index, item)
-                            breathless = self._streak >= BREATH
                         else:  # as `run_in_context` does, but without a coroutine more for each item
                             context = outer.copy()
                             try:
@@ -171,12 +169,8 @@ class Work(Generic[T, R]):
                                 waiting_for = context.run(coro.send, None)
                             except StopIteration as stop:
                                 result = stop.value
-                                self._streak += 1
-                                breathless = self._streak >= BREATH
                             else:
-                                self._streak = 0
-                                if not self._looking:
-                                    self._send_for_more()
+                                self._note_waiting()
                                 result = await resume(context, coro, waiting_for)
                     except cancelled:
                         await survive_cancellation(task)
@@ -241,21 +235,19 @@ class Work(Generic[T, R]):
             raise ChildCancelledError("the source of the items was cancelled while it was asked for one") from None
 
     async def _run_in_time(self, index: int, item: T) -> R:
-        self._streak += 1  # as if none of them waited: those that do have a breath more
-        if not self._looking:
-            self._send_for_more()
         context = self._outer.copy()
         with anyio.CancelScope(deadline=anyio.current_time() + self._item_timeout) as scope:
-            return await run_in_context(context, context.run(self._func, item))
+            return await run_in_context(context, context.run(self._func, item), self._note_waiting)
         assert scope.cancelled_caught
         raise TimeoutError(f"item {index} took longer than its `item_timeout` of {self._item_timeout:g} s")
 
-    def _send_for_more(self) -> None:
-        """An item waits, and no worker looks for the next: start some, if that is allowed.
+    def _note_waiting(self) -> None:
+        """An item waits for something. If no worker looks for the next item, start some, as far as that is allowed.
 
         Twice as many: all `limit` workers are there after few rounds of the loop, and few items need few workers.
         """
-        if not self._stopped and self._workers < self._limit:
+        self._streak = 0
+        if not self._looking and not self._stopped and self._workers < self._limit:
             more = int(min(self._workers, self._limit - self._workers))
             self._workers += more
             self._looking += more

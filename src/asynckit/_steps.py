@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from types import CoroutineType, coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,14 +71,20 @@ def resume(context: Context, coro: Coroutine[Any, Any, T], waiting_for: Any) -> 
         return result
 
 
-async def run_in_context(context: Context, awaitable: Awaitable[T]) -> T:
-    """Await something, with all its steps in `context`."""
+async def run_in_context(context: Context, awaitable: Awaitable[T], on_wait: Callable[[], object] | None = None) -> T:
+    """Await something, with all its steps in `context`.
+
+    Args:
+        on_wait: Called if it waits for something.
+    """
     coro = as_coroutine(awaitable)
     try:
         waiting_for = context.run(coro.send, None)
     except StopIteration as stop:
         result: T = stop.value
         return result
+    if on_wait is not None:
+        on_wait()
     return await resume(context, coro, waiting_for)
 
 

@@ -104,16 +104,29 @@ async def test_memory_grows_by_the_results_and_no_more_than_a_megabyte(
     assert whole - half <= 2**14, "a reference for each item, at 8 bytes, is more"
 
 
-@pytest.mark.parametrize("use", [*LAZY, _as_completed, _gather])
+async def _amap_keeping_errors(item: Item, items: Iterable[int]) -> object:
+    return await amap(item, items, limit=10, on_error="return")
+
+
+async def _amap_in_time(item: Item, items: Iterable[int]) -> object:
+    return await amap(item, items, limit=10, item_timeout=3600)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("use", [*LAZY, _as_completed, _gather, _amap_keeping_errors, _amap_in_time, _stream_outcomes])
 async def test_items_that_never_wait_let_the_loop_breathe(
-    use: Callable[[Item, Iterable[int]], Awaitable[object]],
+    use: Callable[[Item, Iterable[int]], Awaitable[object]], fails: bool
 ) -> None:
+    if fails and use not in {_amap_keeping_errors, _stream_outcomes}:
+        pytest.skip("the first failure ends it")
     in_a_row = longest = 0
 
     async def item(number: int) -> None:
         nonlocal in_a_row, longest
         in_a_row += 1
         longest = max(longest, in_a_row)
+        if fails:
+            raise ValueError(number)
 
     async def other() -> None:
         nonlocal in_a_row
