@@ -170,7 +170,9 @@ class Work(Generic[T, R]):
                             except StopIteration as stop:
                                 result = stop.value
                             else:
-                                self._note_waiting()
+                                self._streak = 0
+                                if not self._looking and self._workers < self._limit:
+                                    self._send_for_more()
                                 result = await resume(context, coro, waiting_for)
                     except cancelled:
                         await survive_cancellation(task)
@@ -242,12 +244,16 @@ class Work(Generic[T, R]):
         raise TimeoutError(f"item {index} took longer than its `item_timeout` of {self._item_timeout:g} s")
 
     def _note_waiting(self) -> None:
-        """An item waits for something. If no worker looks for the next item, start some, as far as that is allowed.
+        self._streak = 0
+        if not self._looking and self._workers < self._limit:
+            self._send_for_more()
+
+    def _send_for_more(self) -> None:
+        """An item waits, and no worker looks for the next: start some, unless there are no more items.
 
         Twice as many: all `limit` workers are there after few rounds of the loop, and few items need few workers.
         """
-        self._streak = 0
-        if not self._looking and not self._stopped and self._workers < self._limit:
+        if not self._stopped:
             more = int(min(self._workers, self._limit - self._workers))
             self._workers += more
             self._looking += more
