@@ -93,6 +93,24 @@ def test_results_do_not_depend_on_the_order_of_questions(tmp_path: Path) -> None
     assert found[0]["one.py"] == [52 - n for n in range(0, 50, 7)]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if x.is_new:\n   sleep(1)\n  sleep(2)",
+        "if x.is_old:\n   pass\n  else:\n   sleep(1)\n  sleep(2)",
+        "try:\n   x.go()\n  except OSError:\n   sleep(1)\n  sleep(2)",
+        "match x:\n   case 1:\n    sleep(1)\n  sleep(2)",
+        "if x.is_new:\n   if x.is_odd:\n    sleep(1)\n   sleep(2)",
+        "if x.is_old:\n   if x.is_odd:\n    return\n   sleep(1)\n  else:\n   sleep(2)",
+    ],
+)
+def test_of_ways_of_one_length_that_with_the_fewest_branches_is_shown(body: str, tmp_path: Path) -> None:
+    write(tmp_path, app=f"from time import sleep\ndef work(x):\n  {body}\nasync def main(x):\n  work(x)\n")
+    program = Program([tmp_path])
+    (blocked,) = program.blocked(program.load(tmp_path / "app.py"))
+    assert [hop.text for hop in blocked.chain] == ["work(x)", "sleep(2)"]
+
+
 def test_a_long_chain_and_a_large_cycle_end(tmp_path: Path) -> None:
     count = 3000
     chain = "".join(f"def f{n}():\n    f{n + 1}()\n" for n in range(count)) + f"def f{count}():\n    open('x')\n"

@@ -33,7 +33,8 @@ class Blocked:
         sink: What blocks.
         chain: Every hop from the call to the sink; one for a direct call.
         others: From how many other places the same sink can be reached from this call.
-        is_proven: The chain does not rest on a condition that few values meet, and of whose value nothing is known.
+        is_proven: The chain does not rest on a condition that few values meet, and of whose value nothing is known; nor
+            does a long one go through branches.
     """
 
     function: int
@@ -53,6 +54,12 @@ class Blocked:
 
 Way = tuple[str, Guards]
 """A sink, and the conditions on a function's parameters under which that function reaches it."""
+Cost = tuple[int, int]
+"""How many calls a way has, and how many branches have to be taken on it."""
+_Step = tuple[Cost, str, int, int, Way]
+"""What to look at next: at which cost, the function, the number of its edge, and the way from where that leads."""
+_LONGEST_BRANCHED = 5
+"""Calls in a chain through branches; of longer ones, most do not hold: each branch knows less of what led there."""
 _MOST_GUARDED = 8
 """Ways to one sink under different conditions; a function with more is taken to reach it always."""
 
@@ -61,8 +68,9 @@ class Blocking:
     """Spreads blocking backwards from sinks over synchronous functions.
 
     Only what async code can reach is looked at. For each function and sink the shortest way is kept, as the edge to
-    take first; ties go to the call written first, so that results do not depend on the order of questions. A way that
-    depends on the function's parameters is kept with its conditions, and does not reach callers that rule them out.
+    take first; ties go to the one with the fewest branches, then to the call written first, so that results do not
+    depend on the order of questions. A way that depends on the function's parameters is kept with its conditions, and
+    does not reach callers that rule them out.
     """
 
     def __init__(
@@ -72,7 +80,7 @@ class Blocking:
         self._kinds = kinds
         self._load = load
         self._sources = sources
-        self._ways: dict[Node, dict[Way, tuple[int, Edge, Way]]] = {}
+        self._ways: dict[Node, dict[Way, tuple[Cost, Edge, Way]]] = {}
         self._edges: dict[Node, list[Edge]] = {}
         self._masks: dict[Node, int] = {}
         self._places: dict[tuple[Node, str], int] = {}
@@ -106,7 +114,9 @@ class Blocking:
                     sink, hops = self._chain(target, way)
                     others = self._count(target, way[0]) - 1
                     hops.insert(0, self._hop(module, index, edge.call))
-                    yield Blocked(index, edge.call, sink, tuple(hops), others, is_proven(rest))
+                    branches = self._ways[target][way][0][1]
+                    proven = is_proven(rest) and (not branches or len(hops) <= _LONGEST_BRANCHED)
+                    yield Blocked(index, edge.call, sink, tuple(hops), others, proven)
 
     # -- ways --------------------------------------------------------------------------------------------------------
 
@@ -141,7 +151,7 @@ class Blocking:
     def _explore(self, starts: Iterable[Target]) -> None:
         """Find the ways from all functions that can be reached from `starts`."""
         callers: dict[Node, list[tuple[Node, int]]] = {}
-        queue: list[tuple[int, str, int, int, Way]] = []
+        queue: list[_Step] = []
         pending = [node for node in dict.fromkeys(starts) if not isinstance(node, Sink) and node not in self._ways]
         fresh = list(pending)
         own: dict[Node, int] = {}
@@ -155,7 +165,7 @@ class Blocking:
             for order, edge in enumerate(edges):
                 target = edge.target
                 if isinstance(target, Sink):
-                    queue.append((1, *node, order, (target.name, ())))
+                    queue.append((_further((0, 0), edge), *node, order, (target.name, ())))
                     continue
                 callers.setdefault(target, []).append((node, order))
                 known = self._ways.get(target)
@@ -163,7 +173,7 @@ class Blocking:
                     self._ways[target] = {}
                     pending.append(target)
                 else:
-                    queue.extend((length + 1, *node, order, way) for way, (length, _, _) in known.items())
+                    queue.extend((_further(cost, edge), *node, order, way) for way, (cost, _, _) in known.items())
         self._sources.mask = outer
         heapq.heapify(queue)
         self._spread(queue, callers)
@@ -184,10 +194,10 @@ class Blocking:
                         mask |= self._masks.get(edge.target, 0)
             self._masks.update(dict.fromkeys(component, mask))
 
-    def _spread(self, queue: list[tuple[int, str, int, int, Way]], callers: dict[Node, list[tuple[Node, int]]]) -> None:
-        waiting: dict[Node, dict[Way, tuple[int, Edge, Way]]] = {}
+    def _spread(self, queue: list[_Step], callers: dict[Node, list[tuple[Node, int]]]) -> None:
+        waiting: dict[Node, dict[Way, tuple[Cost, Edge, Way]]] = {}
         while queue:
-            length, path, index, order, beyond = heapq.heappop(queue)
+            cost, path, index, order, beyond = heapq.heappop(queue)
             node = (path, index)
             edge = self._next(node)[order]
             choice = self._graph.choice(node)
@@ -198,12 +208,12 @@ class Blocking:
             if way in ways or (way[0], ()) in ways:
                 continue
             if choice is None:
-                found = {way: (length, edge, beyond)}
+                found = {way: (cost, edge, beyond)}
             else:
                 held = waiting.setdefault(node, {})
                 # What stands in for an implementation in tests must block as well, but is no way to show.
                 if not self._graph.is_double(edge.target):
-                    held.setdefault(way, (length, edge, beyond))
+                    held.setdefault(way, (cost, edge, beyond))
                 # Only if each of the alternatives blocks, the call does.
                 if not all(any(map(self._leads, targets)) for targets in choice):
                     continue
@@ -211,7 +221,8 @@ class Blocking:
             ways.update(found)
             for other in found:
                 for caller, caller_order in callers.get(node, ()):
-                    heapq.heappush(queue, (length + (choice is None), *caller, caller_order, other))
+                    further = _further(cost, self._next(caller)[caller_order])
+                    heapq.heappush(queue, (further, *caller, caller_order, other))
 
     def _way(self, node: Node, edge: Edge, beyond: Way) -> Way | None:
         """The way that a call opens from its function to where `beyond` leads from its target."""
@@ -290,6 +301,11 @@ class Blocking:
     def _hop(self, module: ProgramModule, function: int, call: Call) -> Hop:
         name = module.facts.functions[function].qualname
         return Hop(module.shown, call.line, call.column + 1, name, module.line(call.line).strip())
+
+
+def _further(cost: Cost, edge: Edge) -> Cost:
+    """What a way costs with an edge before it; that from a choice to its alternatives is no call."""
+    return cost[0] + (edge.call is not _NOWHERE), cost[1] + edge.call.branches
 
 
 def _rank(blocked: Blocked) -> tuple[bool, int]:

@@ -163,7 +163,7 @@ class ExpressionWalker:
         scope = self.scope
         if scope.records:
             where = node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
-            call = (target, *where, use, arguments, keywords, implicit, scope.lazy, scope.guards)
+            call = (target, *where, use, arguments, keywords, implicit, scope.lazy, scope.guards, scope.branches)
             scope.function.calls.append(_tuple(Call, call))
 
     def _argument(self, node: ast.expr, use: str = "other") -> str:

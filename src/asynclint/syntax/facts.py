@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple, overload
 
-FORMAT = 4
+FORMAT = 5
 """Version of these facts: a cache written by another version is not read."""
 
 
@@ -55,6 +55,7 @@ class Call(NamedTuple):
         implicit: Made by a statement (`with` calls `__enter__`), an operator or a property, not written as a call.
         lazy: Inside a generator expression, whose body runs when it is consumed.
         guards: Conditions (`conditions.py`) on the function's parameters, without which it is not made.
+        branches: How many branches lead to it: of an `if`, an `except`, a `case`, or what follows one that returned.
     """
 
     target: str
@@ -68,6 +69,7 @@ class Call(NamedTuple):
     implicit: bool = False
     lazy: bool = False
     guards: list[str] = NOTHING
+    branches: int = 0
 
 
 class Statement(NamedTuple):

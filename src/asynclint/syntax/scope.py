@@ -45,6 +45,7 @@ class Scope:
         alive: Control can reach this point.
         records: Calls count here; not under `if TYPE_CHECKING`, nor where no loop is running.
         guards: Conditions on parameters that hold here; replaced, never changed.
+        branches: How many branches have been taken to get here.
         refined: Bindings of parameters that are made only where the parameter was true: `if url: url = resolve(url)`.
         loops: Variables that hold the running loop, or `None` where there is none.
         body: The statements of the function.
@@ -55,6 +56,7 @@ class Scope:
     __slots__ = (
         "alive",
         "body",
+        "branches",
         "env",
         "function",
         "guards",
@@ -90,6 +92,7 @@ class Scope:
         self.records: bool = True
         self.lazy: bool = False
         self.guards: list[str] = []
+        self.branches: int = 0
         self.refined: set[str] = set()
         self.loops: set[str] = set()
         self.body: list[ast.stmt] = []

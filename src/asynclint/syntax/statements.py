@@ -36,7 +36,7 @@ class StatementWalker(ExpressionWalker):
         """Walk statements in order; their outline, and whether control comes out at the end."""
         outline: list[Statement] = []
         scope = self.scope
-        guards, records = scope.guards, scope.records
+        guards, records, branches = scope.guards, scope.records, scope.branches
         comes_out = True
         is_outlined = scope.function.is_async and scope.owner < 0
         for node in statements:
@@ -47,8 +47,15 @@ class StatementWalker(ExpressionWalker):
             if type(node) in _LEAVES or not scope.alive:
                 comes_out = False
                 break
-        scope.guards, scope.records = guards, records
+        scope.guards, scope.records, scope.branches = guards, records, branches
         return outline, comes_out
+
+    def _branch(self, label: str, statements: list[Any]) -> bool:
+        """Walk a block that is one of several ways on; whether control comes out at its end."""
+        self.scope.branches += 1
+        comes_out = self._body(label, statements)
+        self.scope.branches -= 1
+        return comes_out
 
     def _outlined(self, node: ast.stmt | ast.ExceptHandler) -> Statement:
         """Walk a statement and note it in the outline of its async function."""
@@ -234,10 +241,10 @@ class StatementWalker(ExpressionWalker):
         self._narrow(node.test)
         guards = scope.guards
         self.assume(true)
-        body = (self._body("body", node.body), scope.env)
+        body = (self._branch("body", node.body), scope.env)
         scope.env, scope.alive, scope.records, scope.guards = dict(before), alive, records, guards
         self.assume(false)
-        orelse = (self._body("else", node.orelse), scope.env)
+        orelse = (self._branch("else", node.orelse), scope.env)
         scope.records, scope.guards = records, guards
         scope.env, _ = join([(env, out) for out, env in (body, orelse)], before)
         scope.alive = alive
@@ -246,7 +253,11 @@ class StatementWalker(ExpressionWalker):
             # Only one branch leads on, so what it began with holds from here.
             leaves = node.orelse if body[0] else node.body
             known = true if body[0] else false
-            self.assume(required(known) if isinstance(leaves[-1], ast.Raise) else known)
+            if isinstance(leaves[-1], ast.Raise):
+                known = required(known)
+            else:
+                scope.branches += 1
+            self.assume(known)
 
     def _leave(self, comes_out: bool) -> None:
         """After a compound statement: code behind one that never ends normally does not run."""
@@ -363,7 +374,7 @@ class StatementWalker(ExpressionWalker):
         self._value("|".join(caught) if node.type else "BaseException")
         if node.name:
             self._bind_name(node.name, [f"{caught[0]}()" if len(caught) == 1 and caught[0] else ""])
-        if not self._body("body", node.body):
+        if not self._branch("body", node.body):
             self.scope.alive = False
 
     def _match(self, node: ast.Match) -> None:
@@ -378,7 +389,7 @@ class StatementWalker(ExpressionWalker):
                 if isinstance(name, str):
                     self._bind_name(name, [""])
             self.path(case.guard)
-            comes_out = self._body("case", case.body)
+            comes_out = self._branch("case", case.body)
             branches.append((scope.env, comes_out))
         scope.alive = alive
         scope.env, _ = join(branches, before)

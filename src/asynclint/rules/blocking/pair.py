@@ -19,7 +19,8 @@ _OFFLOAD = {
 _TRANSITIVE_WHY = """
 The call is one or more helper functions away, so nothing at the call site shows that it blocks; the whole event loop
 stands still all the same. The report names every hop. A `# noqa` with the code at any hop silences all chains
-through it. What a helper does the first time only, to make what it keeps from then on, is reported under `--preview`.
+through it. What a helper does the first time only, to make what it keeps from then on, and what lies more than five
+calls away behind a branch, is reported under `--preview`.
 """
 
 
