@@ -30,7 +30,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, cast
 
 FORMAT = 5
 """Version of these facts: a cache written by another version is not read."""
@@ -205,42 +205,39 @@ class Module:
         classes, exports, stars, imports, noqa, (first, last) = json.loads(head)
         if not functions:
             raise ValueError("a module has at least the function of its own code")
-        module = cls(_Functions(functions), [], exports, stars, imports, dict(noqa), (first, last))
+        module = cls(
+            cast("Sequence[Function]", _Functions(functions)), [], exports, stars, imports, dict(noqa), (first, last)
+        )
         for *fields, attributes in classes:
             pairs_of = {name: [(index, value) for index, value in values] for name, values in attributes.items()}
             module.classes.append(Class(*[*fields, pairs_of]))
         return module
 
 
-class _Functions(Sequence[Function]):
-    """Functions, decoded from their lines one by one: most of a library is never asked about."""
+class _Functions(dict[int, Function]):
+    """A sequence of functions, decoded from their lines one by one: most of a library is never asked about.
+
+    Made of a dictionary, which finds what has been decoded without running Python code.
+    """
 
     def __init__(self, lines: list[str]) -> None:
-        self._items: list[str | Function] = list(lines)
+        super().__init__()
+        self._lines = lines
+
+    def __missing__(self, index: int) -> Function:
+        function = self[index] = _function(self._lines[index])
+        return function
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._lines)
 
-    @overload
-    def __getitem__(self, index: int) -> Function: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Function]: ...
-    def __getitem__(self, index: int | slice) -> Function | list[Function]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        item = self._items[index]
-        if item.__class__ is str:
-            item = self._items[index] = _function(item)
-        return item  # type: ignore[return-value]  # decoded above
-
-    def __iter__(self) -> Iterator[Function]:
-        for index in range(len(self._items)):
-            yield self[index]
+    def __iter__(self) -> Iterator[Function]:  # type: ignore[override]  # a sequence
+        return (self[index] for index in range(len(self._lines)))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
+        return isinstance(other, (_Functions, list)) and list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # like a list
+    __hash__ = None  # like a list
 
 
 def plain(path: str) -> str:
