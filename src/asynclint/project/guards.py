@@ -139,5 +139,7 @@ def _holds(constant: str, what: str) -> bool:
             return isinstance(value, str) and value.startswith(other)
         case "endswith":
             return isinstance(value, str) and value.endswith(other)
+        case "contains":
+            return isinstance(value, str) and other in value
         case _:
             raise AssertionError(f"no condition says `{what}`")

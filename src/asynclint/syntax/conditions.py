@@ -9,6 +9,7 @@ A condition is a string, so that it can be kept with the calls it guards:
     +0 == 'fast'            it equals the constant; `in ('a', 'b')`, `startswith 'x'`, `endswith 'x'` in the same way
     !0 == 'fast'            it equals the constant, or the function raises: not few values, but those it is made for
     off                     no event loop runs on this thread
+    +0 contains ':'         the constant is in it
     +2 has 'mode'           the third, which is `**options`, holds this keyword; `gets 'mode'`: with something true
     ?                       what seldom holds: see `UNPROVEN`
     nonblocking             the socket is not a blocking one: it is expected to raise `BlockingIOError`
@@ -20,7 +21,8 @@ import ast
 import re
 
 from asynclint.syntax.annotations import annotation
-from asynclint.syntax.scope import Scope
+from asynclint.syntax.options import about_options, asked_key
+from asynclint.syntax.scope import Conditions, Scope
 
 OFF_LOOP = "off"
 NONBLOCKING = "nonblocking"
@@ -38,11 +40,6 @@ _NONBLOCKING_ERRORS = ("BlockingIOError", "SSLWantReadError", "SSLWantWriteError
 _AFFIXES = ("startswith", "endswith")
 _ONE_NAME = re.compile(r"(==|in) \(?['\"]")
 _SILENT = frozenset((ast.Attribute, ast.Subscript, ast.Constant, ast.Await))
-_ASKS = ("get", "pop")
-_FILLS = ("setdefault", "update")
-
-Conditions = tuple[list[str], list[str]]
-"""What holds where a test is true, and where it is false."""
 
 
 def conditions(test: ast.expr, scope: Scope) -> Conditions:
@@ -76,10 +73,8 @@ def conditions(test: ast.expr, scope: Scope) -> Conditions:
             if _ON_LOOP.search(name):
                 return [], [OFF_LOOP]
             return ([OFF_LOOP], []) if _MAY_BLOCK.search(name) else ([], [])
-        case ast.Call(
-            func=ast.Attribute(value=ast.Name(id=name), attr=asks), args=[ast.Constant(value=str(key)), *default]
-        ) if asks in _ASKS and all(isinstance(given, ast.Constant) and not given.value for given in default):
-            return _about_options(name, f"gets {key!r}", scope)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name))) if (key := asked_key(test)) is not None:
+            return about_options(name, "gets", key, scope)
         case ast.Call(
             func=ast.Attribute(value=ast.Name(id=name), attr=affix), args=[ast.Constant(value=str(text))]
         ) if affix in _AFFIXES:
@@ -105,7 +100,10 @@ def _compared(left: ast.expr, operator: ast.cmpop, right: ast.expr, scope: Scope
                 return [], []
     match left, operator, right:
         case ast.Constant(value=str(key)), ast.In() | ast.NotIn(), ast.Name(id=name):
-            true, false = _about_options(name, f"has {key!r}", scope)
+            if name == scope.options_name:
+                true, false = about_options(name, "has", key, scope)
+            else:
+                true, false = _about(name, f"contains {key!r}", scope)
             return (true, false) if isinstance(operator, ast.In) else (false, true)
     if not isinstance(left, ast.Name):
         return [], []
@@ -135,7 +133,11 @@ def _about(name: str, what: str, scope: Scope) -> Conditions:
 
     Of another variable, only that it seldom is just the one name asked for.
     """
-    root, _, numbers = scope.env.get(name, "").partition("@")
+    place = scope.env.get(name, "")
+    if place in scope.asked and what in ("true", "none"):
+        true, false = about_options(scope.options_name, "gets" if what == "true" else "has", scope.asked[place], scope)
+        return (true, false) if what == "true" else ([], true)
+    root, _, numbers = place.partition("@")
     first, _, others = numbers.partition(",")
     function = scope.function
     if not first:
@@ -147,17 +149,6 @@ def _about(name: str, what: str, scope: Scope) -> Conditions:
         if not is_refined and not function.bindings[int(number)][1].startswith(f"{root}@{first}."):
             return [], []
     return [f"+{first} {what}"], [f"-{first} {what}"]
-
-
-def _about_options(name: str, what: str, scope: Scope) -> Conditions:
-    """A condition on what `**options` holds, as long as the function itself puts nothing in."""
-    root = scope.env.get(name, "")
-    function = scope.function
-    if scope.options < 0 or root != f"{name}@{scope.options}" or f"{root}.__setitem__()" in function.writes:
-        return [], []
-    if any(call.target in (f"{root}.{fills}" for fills in _FILLS) for call in function.calls):
-        return [], []
-    return [f"+{scope.options} {what}"], [f"-{scope.options} {what}"]
 
 
 def _types(node: ast.expr) -> str:

@@ -324,6 +324,11 @@ def place(node: ast.expr | ast.stmt | ast.ExceptHandler) -> tuple[int, int, int,
     return node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
 
 
+def part_of(value: str, index: int) -> str:
+    """The binding value of one of several targets that a value is unpacked to."""
+    return f"{value}.{index}" if value and " " not in value and value != "None" else ""
+
+
 _tuple = tuple.__new__  # what a `NamedTuple` calls itself, after another call
 _W = ExpressionWalker
 _TABLE: dict[type[ast.expr], Callable[..., str]] = {

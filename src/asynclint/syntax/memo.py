@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from asynclint.syntax.conditions import UNPROVEN, Conditions, last_name
-from asynclint.syntax.scope import Scope
+from asynclint.syntax.conditions import UNPROVEN, last_name
+from asynclint.syntax.scope import Conditions, Scope
 
 _CACHES = frozenset(("cache", "lru_cache", "cached_property"))
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -24,9 +24,14 @@ def first_time(node: ast.If, scope: Scope) -> Conditions:
     """`UNPROVEN` for the branch that is taken until something has been made.
 
     That is the body of `if self._client is None:` which assigns `self._client`, or what follows
-    `if _client: return _client`. Whoever comes later, and mostly that is everybody, does not take it.
+    `if _client and …: return _client`. Whoever comes later, and mostly that is everybody, does not take it.
     """
     found = _asked(node.test)
+    match node:
+        case ast.If(test=ast.BoolOp(op=ast.And(), values=parts), body=[*_, ast.Return(value=ast.expr() as value)]):
+            present = (_place(value), False)
+            if any(_asked(part) == present for part in parts):
+                found = present
     if found is None or not _is_kept(found[0], scope):
         return [], []
     place, is_missing = found

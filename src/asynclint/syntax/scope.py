@@ -11,6 +11,8 @@ Env = dict[str, str]
 """Name to root: `client@3`, the name with the bindings that reach here."""
 
 
+Conditions = tuple[list[str], list[str]]
+"""What holds where a test is true, and where it is false (`conditions.py`)."""
 _MOST_BINDINGS = 24
 """Of more bindings that may reach a place, the last ones are kept: a thousand conditions are not a thousand types."""
 
@@ -47,6 +49,8 @@ class Scope:
         guards: Conditions on parameters that hold here; replaced, never changed.
         branches: How many branches have been taken to get here.
         refined: Bindings of parameters that are made only where the parameter was true: `if url: url = resolve(url)`.
+        filled: Keys that the function itself puts into its `**options`; `""` for one that is not known.
+        asked: Variables, with their bindings, that were made by asking `**options` for a key, and that key.
         loops: Variables that hold the running loop, or `None` where there is none.
         body: The statements of the function.
         made: The places that they assign something to (`memo.py`); `None` until somebody asks.
@@ -55,9 +59,11 @@ class Scope:
 
     __slots__ = (
         "alive",
+        "asked",
         "body",
         "branches",
         "env",
+        "filled",
         "function",
         "guards",
         "index",
@@ -94,9 +100,16 @@ class Scope:
         self.guards: list[str] = []
         self.branches: int = 0
         self.refined: set[str] = set()
+        self.filled: set[str] = set()
+        self.asked: dict[str, str] = {}
         self.loops: set[str] = set()
         self.body: list[ast.stmt] = []
         self.made: frozenset[str] | None = None
+
+    @property
+    def options_name(self) -> str:
+        """The name of the parameter that is `**options`, or `""`."""
+        return self.function.parameters[self.options][2:] if self.options >= 0 else ""
 
     def bind(self, name: str, values: Iterable[str]) -> None:
         """From here on `name` stands for any of `values` (binding values)."""

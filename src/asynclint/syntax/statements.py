@@ -19,9 +19,10 @@ from asynclint.syntax.conditions import (
     last_name,
     required,
 )
-from asynclint.syntax.expressions import ExpressionWalker, place
+from asynclint.syntax.expressions import ExpressionWalker, part_of, place
 from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Statement
 from asynclint.syntax.memo import first_time
+from asynclint.syntax.options import note_asked, note_filled
 from asynclint.syntax.scope import Entry, Env, join
 
 KINDS = {kind: kind.__name__.lower() for kind in (*ast.stmt.__subclasses__(), ast.ExceptHandler)}
@@ -151,6 +152,7 @@ class StatementWalker(ExpressionWalker):
                     self.bind_target(element, [self._quietly(value)])
             else:
                 self.bind_target(target, values)
+        note_asked(first, node.value, self.scope)
 
     def _quietly(self, node: ast.expr) -> str:
         """The access path of an expression whose calls are recorded already."""
@@ -170,6 +172,7 @@ class StatementWalker(ExpressionWalker):
             self.bind_target(node.target, [value])
         else:
             self.bind_target(node.target, [f": {declared}"])
+        note_asked(node.target, node.value, self.scope)
 
     def _augassign(self, node: ast.AugAssign) -> None:
         self.path(node.value)
@@ -183,7 +186,7 @@ class StatementWalker(ExpressionWalker):
             self._bind_name(target.id, values)
         elif isinstance(target, (ast.Tuple, ast.List)):
             for index, element in enumerate(target.elts):
-                self.bind_target(element, [_part(value, index) for value in values])
+                self.bind_target(element, [part_of(value, index) for value in values])
         elif isinstance(target, ast.Starred):
             self.bind_target(target.value, [""])
         else:
@@ -216,6 +219,7 @@ class StatementWalker(ExpressionWalker):
         elif isinstance(target, ast.Subscript):
             base, path = self.path(target.value), ".__setitem__()"
             self.path(target.slice)
+            note_filled(base, target.slice, self.scope)
         else:
             self.path(target)
             return
@@ -253,11 +257,9 @@ class StatementWalker(ExpressionWalker):
             # Only one branch leads on, so what it began with holds from here.
             leaves = node.orelse if body[0] else node.body
             known = true if body[0] else false
-            if isinstance(leaves[-1], ast.Raise):
-                known = required(known)
-            else:
-                scope.branches += 1
-            self.assume(known)
+            is_check = isinstance(leaves[-1], ast.Raise)
+            scope.branches += not is_check
+            self.assume(required(known) if is_check else known)
 
     def _leave(self, comes_out: bool) -> None:
         """After a compound statement: code behind one that never ends normally does not run."""
@@ -393,8 +395,3 @@ class StatementWalker(ExpressionWalker):
             branches.append((scope.env, comes_out))
         scope.alive = alive
         scope.env, _ = join(branches, before)
-
-
-def _part(value: str, index: int) -> str:
-    """The binding value of one of several targets that a value is unpacked to."""
-    return f"{value}.{index}" if value and " " not in value and value != "None" else ""
