@@ -16,6 +16,7 @@ The tables of the last two:
     blocks = ["read_text"]              # members that block the thread that calls them; `*`: all public ones but `safe`
     lazy = ["glob"]                     # of these: those that return an iterator, and block while it is consumed
     unless = { wait = "timeout=0" }     # not when called so; a list for several; `0=False` by position
+    unless_made = { connect = "1=socket.SOCK_DGRAM" }  # not where the object was made so in the same function
     after = ["done"]                    # not once the function has called one of these on the same object
     memory = ["writestr"]               # not where the object was made of a buffer in memory, as `ZipFile(BytesIO())`
     given = "subprocess.Popen"          # only where that was given what the receiver is named for: `stdout=PIPE`
@@ -48,7 +49,20 @@ from typing import Any
 _ROLES = ("safe", "offloads", "spawns", "pure", "reads")
 _MAPS = ("returns", "items", "callbacks", "runs")
 _KEYS = {
-    *("name", "also", "bases", "category", "blocks", "lazy", "unless", "after", "memory", "given", "follows"),
+    *(
+        "name",
+        "also",
+        "bases",
+        "category",
+        "blocks",
+        "lazy",
+        "unless",
+        "unless_made",
+        "after",
+        "memory",
+        "given",
+        "follows",
+    ),
     *("help", "severity", "when", "since", "virtual", *_MAPS, *_ROLES),
 }
 
@@ -82,6 +96,7 @@ class Sink:
         when: What must hold for the call to take long, or `""`.
         lazy: Calling it only makes an iterator; it blocks while that is consumed.
         unless: `keyword=value` or `position=value`: a call with any of these arguments does not block.
+        unless_made: Where the function has made the object with any of these arguments, the call does not block.
         after: Where the function has called one of these members on the same object, the call does not block any more.
         memory: Where the object was made of a buffer in memory, or the call is given one, it does not block.
         given: What makes the owner: where the module never gives it what the object is named for, that is `None`.
@@ -96,6 +111,7 @@ class Sink:
     when: str = ""
     lazy: bool = False
     unless: tuple[str, ...] = ()
+    unless_made: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     memory: bool = False
     given: str = ""
@@ -192,7 +208,6 @@ class Catalog:
             self._entries.update(names)
 
     def _add_sink(self, api: dict[str, Any], category: Category, name: str, member: str) -> None:
-        unless = api.get("unless", {}).get(member, ())
         self._entries.add(name)
         self.sinks[name] = Sink(
             name,
@@ -202,7 +217,8 @@ class Catalog:
             severity=api.get("severity", category.severity),
             when=api.get("when", ""),
             lazy=member in api.get("lazy", ()),
-            unless=(unless,) if isinstance(unless, str) else tuple(unless),
+            unless=_several(api.get("unless", {}).get(member, ())),
+            unless_made=_several(api.get("unless_made", {}).get(member, ())),
             after=tuple(api.get("after", ())),
             memory=member in api.get("memory", ()),
             given=api.get("given", ""),
@@ -318,3 +334,8 @@ def _tables(folder: Path) -> list[Path]:
 def builtin_catalog() -> Catalog:
     """The same, read once a process, for those who add nothing to it."""
     return read_catalog()
+
+
+def _several(value: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    """What may be written as one or as a list."""
+    return (value,) if isinstance(value, str) else tuple(value)

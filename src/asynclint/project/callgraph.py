@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from asynclint.catalog import Catalog, Sink
 from asynclint.project.answers import Answers
+from asynclint.project.circumstances import ITERATES, Circumstances
 from asynclint.project.handover import TRANSPARENT, Handover
 from asynclint.project.modules import ProgramModule
 from asynclint.project.overrides import Overrides
@@ -23,19 +24,16 @@ from asynclint.project.values import (
     Instance,
     Value,
 )
-from asynclint.syntax import NONBLOCKING, Call, Function, plain
+from asynclint.syntax import Call, Function, plain
 
 Node = tuple[str, int]
 """A function of the program: its module's path and its index there; or a `Choice`: `""` and its number."""
 
 Target = Node | Sink
 
-_ITERATES = ("for", "yield from")
 _CONTEXT_MANAGERS = ("contextmanager", "contextlib.contextmanager")
 _AWAITABLES = ("Awaitable", "Coroutine", "Future", "Task")
 _DOUBLE = re.compile(r"(In)?Memory|Ephemeral|Fake|Mock|Dummy|Stub|Null|NoOp|Noop")
-_BUFFERS = ("io.BytesIO", "io.StringIO")
-_FILES = ("fileobj", "file", "fp", "path_or_buf", "filepath_or_buffer")
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 
 
@@ -72,6 +70,7 @@ class CallGraph:
         self._answers = answers
         self._overrides = overrides
         self._handover = Handover(resolver, load, catalog, answers)
+        self._circumstances = Circumstances(resolver, catalog)
         self._choices: list[Choice] = []
         self._doubles: set[Node] = set()
         self._numbers: dict[Choice, int] = {}
@@ -189,7 +188,7 @@ class CallGraph:
         match value:
             case External(name):
                 sink = self._catalog.sink(name)
-                return [sink] if sink is not None and self._blocks(module, index, call, sink) else []
+                return [sink] if sink is not None and self._circumstances.block(module, index, call, sink) else []
             case FunctionValue():
                 return list(self._runs_function(call, value))
             case ExternalInstance(name):
@@ -235,90 +234,6 @@ class CallGraph:
             return False
         return _DOUBLE.search(self._resolver.class_facts(value.receiver)[1].name) is not None
 
-    # -- sinks -----------------------------------------------------------------------------------------------------
-
-    def _blocks(self, module: ProgramModule, index: int, call: Call, sink: Sink) -> bool:
-        # What is awaited is not the synchronous function it looks like.
-        if call.use in ("await", "async with", "async for"):
-            return False
-        if sink.lazy and call.use not in _ITERATES:
-            return False
-        if any(_is_given(call, argument) for argument in sink.unless):
-            return False
-        if NONBLOCKING in call.guards and sink.category == "network":
-            return False
-        if sink.after and _has_asked(module.facts.functions[index], call, sink.after):
-            return False
-        if sink.memory and (
-            self._is_in_memory(module, index, call.target.rpartition(".")[0]) or self._takes_buffer(module, index, call)
-        ):
-            return False
-        if sink.given and not self._may_be_given(module, index, call, sink.given):
-            return False
-        return not (sink.follows and self._made_here(module, index, call.target.rpartition(".")[0], sink, set()))
-
-    def _made_here(self, module: ProgramModule, index: int, receiver: str, sink: Sink, seen: set[str]) -> bool:
-        """Whether the object that a sink is a method of comes from a sink of the same category in this function."""
-        if receiver in seen:
-            return False
-        seen.add(receiver)
-        parts = receiver.split("()")
-        for count in range(1, len(parts)):
-            path = "()".join(parts[:count])
-            for value in self._resolver.resolve(module, index, path):
-                maker = self._catalog.sink(value.name) if isinstance(value, External) else None
-                if maker is not None and maker.category == sink.category:
-                    return not (maker.memory and self._are_given_buffers(module, index, {path}))
-        root = receiver.partition(".")[0].partition("()")[0]
-        ids = root.partition("@")[2]
-        bindings = module.facts.functions[index].bindings
-        return any(self._made_here(module, index, bindings[int(i)][1], sink, seen) for i in ids.split(",") if i)
-
-    def _is_in_memory(self, module: ProgramModule, index: int, receiver: str) -> bool:
-        """Whether an object was made, in this function, of a buffer in memory."""
-        function = module.facts.functions[index]
-        ids = receiver.partition("@")[2].split(",")
-        makers = [function.bindings[int(i)][1] if i.isdecimal() else receiver for i in ids]
-        targets = {maker.removesuffix(".__enter__()").removesuffix("()") for maker in makers}
-        return self._are_given_buffers(module, index, targets)
-
-    def _are_given_buffers(self, module: ProgramModule, index: int, targets: set[str]) -> bool:
-        made = [call for call in module.facts.functions[index].calls if call.target in targets]
-        return {call.target for call in made} == targets and all(
-            self._takes_buffer(module, index, call) for call in made
-        )
-
-    def _may_be_given(self, module: ProgramModule, index: int, call: Call, maker: str) -> bool:
-        """Whether what made an object may have been given what a sink is read from: a process a pipe for its output."""
-        owner, _, given = call.target.rpartition(".")[0].rpartition(".")
-        ids = owner.partition("@")[2]
-        bound = module.facts.functions[index].bindings[int(ids)][1] if ids.isdecimal() else "?"
-        if not owner or not bound or bound[0] == ":":
-            return True  # a name for the pipe itself, or a parameter: who made it is not known
-        last = maker.rpartition(".")[2]
-        makers = [
-            other
-            for number, function in enumerate(module.facts.functions)
-            for other in function.calls
-            if other.target.rpartition(".")[2].partition("@")[0] == last
-            and External(maker) in self._resolver.resolve(module, number, other.target)
-        ]
-        return not makers or any(
-            other.keywords.get(given, "= None") != "= None" or "**" in other.keywords or len(other.arguments) > 1
-            for other in makers
-        )
-
-    def _takes_buffer(self, module: ProgramModule, index: int, call: Call) -> bool:
-        """Whether the file that a call is given is a buffer in memory."""
-        name, _, ids = _first(call).partition("@")
-        # One binding at a time: of several, those of which nothing is known would not show.
-        found = [self._resolver.binding(module, index, f"{name}@{i}" if i else name) for i in ids.split(",")]
-        return all(values and all(map(self._is_buffer, values)) for values in found)
-
-    @staticmethod
-    def _is_buffer(value: Value) -> bool:
-        return isinstance(value, ExternalInstance) and value.name in _BUFFERS
-
     # -- functions of the program ------------------------------------------------------------------------------------
 
     def _runs_here(self, value: FunctionValue, call: Call) -> bool:
@@ -331,7 +246,7 @@ class CallGraph:
             return False
         if function.is_generator:
             is_manager = any(plain(decorator) in _CONTEXT_MANAGERS for decorator in function.decorators)
-            return call.use == "with" if is_manager else call.use in _ITERATES
+            return call.use == "with" if is_manager else call.use in ITERATES
         decorated = any(plain(d).removesuffix("()").rpartition(".")[2] not in TRANSPARENT for d in function.decorators)
         # Awaiting contradicts what was found, unless the function gives something to await: a decorator has made it
         # async, or it is overridden by an async method in a subclass.
@@ -346,37 +261,9 @@ class CallGraph:
         return any(isinstance(result, Coroutine) for result in results)
 
 
-def _first(call: Call) -> str:
-    """The argument that is a file."""
-    if call.arguments and "fileobj" not in call.keywords:
-        return call.arguments[0]
-    return next((call.keywords[name] for name in _FILES if name in call.keywords), "")
-
-
 def _hands_over(call: Call) -> bool:
     """Whether an argument may be a function: no constant, nor what a call gives."""
     for argument in (*call.arguments, *call.keywords.values()):
         if argument and argument[0] != "=" and argument[-1] != ")":
             return True
     return False
-
-
-def _has_asked(function: Function, call: Call, members: tuple[str, ...]) -> bool:
-    """Whether a function has called one of the members, before this call, on the same object."""
-    receiver = call.target.rpartition(".")[0]
-    asked = {f"{receiver}.{member}" for member in members}
-    return any(other.target in asked and other.line < call.line for other in function.calls)
-
-
-def _is_given(call: Call, argument: str) -> bool:
-    """Whether a call has this argument: `timeout=0` by name, `1=0` or `1=os.WNOHANG` by position."""
-    name, _, value = argument.partition("=")
-    if name.isdecimal():
-        given = call.arguments[int(name)] if int(name) < len(call.arguments) else ""
-    else:
-        given = call.keywords.get(name, "")
-    if given.startswith("="):
-        return given == f"= {value}"
-    # A named constant, which may have been imported by name: `os.devnull`, `devnull`, `zmq.NOBLOCK | zmq.SNDMORE`.
-    words = plain(given).partition(".__")[0].rpartition(".")
-    return bool(words[2]) and not value[:1].isdecimal() and words[2] == value.rpartition(".")[2]
