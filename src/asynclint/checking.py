@@ -29,7 +29,9 @@ class Checker:
         self.settings: Settings = settings
         self.rules: tuple[Rule, ...] = settings.rules()
         self._roots = list(dict.fromkeys([*map(str, roots_of(paths)), *settings.roots]))
-        self.program: Program = Program(self._roots, cache=cache, catalog=settings.catalog(), follow=settings.follow)
+        self.program: Program = Program(
+            self._roots, cache=cache, catalog=settings.catalog(), follow=settings.follow, likely=settings.preview
+        )
 
     def question(self) -> str:
         """All that findings depend on beside the files."""

@@ -58,6 +58,8 @@ Cost = tuple[int, int]
 """How many calls a way has, and how many branches have to be taken on it."""
 _Step = tuple[Cost, str, int, int, Way]
 """What to look at next: at which cost, the function, the number of its edge, and the way from where that leads."""
+_Rank = tuple[bool, int]
+"""What is proven (`False`) goes before what is likely, a short chain before a long one."""
 _LONGEST_BRANCHED = 5
 """Calls in a chain through branches; of longer ones, most do not hold: each branch knows less of what led there."""
 _MOST_GUARDED = 8
@@ -74,8 +76,16 @@ class Blocking:
     """
 
     def __init__(
-        self, graph: CallGraph, load: Callable[[str], ProgramModule | None], kinds: Kinds, sources: Sources
+        self,
+        graph: CallGraph,
+        load: Callable[[str], ProgramModule | None],
+        kinds: Kinds,
+        sources: Sources,
+        *,
+        likely: bool,
     ) -> None:
+        """Make it for a call graph; `likely`: show what is likely as well as what is proven."""
+        self._likely = likely
         self._graph = graph
         self._kinds = kinds
         self._load = load
@@ -84,6 +94,7 @@ class Blocking:
         self._edges: dict[Node, list[Edge]] = {}
         self._masks: dict[Node, int] = {}
         self._places: dict[tuple[Node, str], int] = {}
+        self._sinks: dict[Node, set[str]] = {}
 
     def calls(self, module: ProgramModule) -> list[Blocked]:
         """The blocking calls in async code of a module: once for each call site and sink."""
@@ -93,30 +104,37 @@ class Blocking:
         # A callback is async code itself: what it does is reported there, not at its callers.
         on_loop = {(module.path, index) for index in functions}
         self._explore([edge.target for _, edge in sites if not isinstance(edge.target, Sink)])
-        found: dict[tuple[int, int, str, str], Blocked] = {}
+        found: dict[tuple[int, int, str, str], tuple[_Rank, int, Edge, Way]] = {}
         for index, edge in sites:
-            for blocked in self._blocked(module, index, edge, on_loop):
-                key = (edge.call.line, edge.call.column, edge.call.target, blocked.sink.name)
+            for rank, way in self._reached(module, index, edge, on_loop):
+                key = (edge.call.line, edge.call.column, edge.call.target, way[0])
                 known = found.get(key)
-                if known is None or _rank(blocked) < _rank(known):
-                    found[key] = blocked
-        return list(found.values())
+                if known is None or rank < known[0]:
+                    found[key] = rank, index, edge, way
+        return [self._blocked(module, *one) for one in found.values() if self._likely or not one[0][0]]
 
-    def _blocked(self, module: ProgramModule, index: int, edge: Edge, on_loop: set[Node]) -> Iterator[Blocked]:
+    def _reached(
+        self, module: ProgramModule, index: int, edge: Edge, on_loop: set[Node]
+    ) -> Iterator[tuple[_Rank, Way]]:
+        """The ways that a call in async code opens, as seen from its target."""
         target = edge.target
         if isinstance(target, Sink):
-            yield Blocked(index, edge.call, target, (self._hop(module, index, edge.call),))
+            yield (False, 1), (target.name, ())
         elif target not in on_loop:
             self._sources.mask |= self._masks[target]
-            for way in self._ways[target]:
+            for way, ((hops, branches), _, _) in self._ways[target].items():
                 rest = self._carried((module.path, index), edge, target, way)
                 if rest is not None:
-                    sink, hops = self._chain(target, way)
-                    others = self._count(target, way[0]) - 1
-                    hops.insert(0, self._hop(module, index, edge.call))
-                    branches = self._ways[target][way][0][1]
-                    proven = is_proven(rest) and (not branches or len(hops) <= _LONGEST_BRANCHED)
-                    yield Blocked(index, edge.call, sink, tuple(hops), others, proven)
+                    proven = is_proven(rest) and (not branches or hops < _LONGEST_BRANCHED)
+                    yield (not proven, hops + 1), way
+
+    def _blocked(self, module: ProgramModule, rank: _Rank, index: int, edge: Edge, way: Way) -> Blocked:
+        target = edge.target
+        first = self._hop(module, index, edge.call)
+        if isinstance(target, Sink):
+            return Blocked(index, edge.call, target, (first,))
+        sink, hops = self._chain(target, way)
+        return Blocked(index, edge.call, sink, (first, *hops), self._count(target, way[0]) - 1, not rank[0])
 
     # -- ways --------------------------------------------------------------------------------------------------------
 
@@ -219,9 +237,9 @@ class Blocking:
                     continue
                 found = {other: step for other, step in held.items() if other not in ways}
             ways.update(found)
-            for other in found:
+            for other, (own, _, _) in found.items():
                 for caller, caller_order in callers.get(node, ()):
-                    further = _further(cost, self._next(caller)[caller_order])
+                    further = _further(own, self._next(caller)[caller_order])
                     heapq.heappush(queue, (further, *caller, caller_order, other))
 
     def _way(self, node: Node, edge: Edge, beyond: Way) -> Way | None:
@@ -286,11 +304,18 @@ class Blocking:
                     target = edge.target
                     if isinstance(target, Sink):
                         known += target.name == name
-                    elif target not in seen and any(name == other for other, _ in self._ways[target]):
+                    elif target not in seen and name in self._reaches(target):
                         seen.add(target)
                         pending.append(target)
             self._places[start, name] = known
         return known
+
+    def _reaches(self, node: Node) -> set[str]:
+        """The sinks that there are ways to."""
+        names = self._sinks.get(node)
+        if names is None:
+            names = self._sinks[node] = {name for name, _ in self._ways[node]}
+        return names
 
     def _loaded(self, node: Node) -> ProgramModule:
         module = self._load(node[0])
@@ -306,8 +331,3 @@ class Blocking:
 def _further(cost: Cost, edge: Edge) -> Cost:
     """What a way costs with an edge before it; that from a choice to its alternatives is no call."""
     return cost[0] + (edge.call is not _NOWHERE), cost[1] + edge.call.branches
-
-
-def _rank(blocked: Blocked) -> tuple[bool, int]:
-    """What is proven goes before what is likely, a short chain before a long one."""
-    return not blocked.is_proven, len(blocked.chain)

@@ -43,15 +43,18 @@ class Program:
         cache: Cache | None = None,
         catalog: Catalog | None = None,
         follow: Collection[str] = (),
+        likely: bool = True,
     ) -> None:
         """Make a program of the modules below `roots`; nothing is read yet.
 
         Args:
             follow: Installed packages that belong to it as well; `installed`: all that the catalogue says nothing of.
+            likely: Tell of blocking calls that are only likely as well as of proven ones.
         """
         self.catalog: Catalog = catalog or builtin_catalog()
         self.sources: Sources = Sources()
         self._cache = cache
+        self._likely = likely
         self._loaded: dict[str, ProgramModule | None] = {}
         self._digests: dict[str, str] = {}
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -69,7 +72,8 @@ class Program:
         self._resolver = Resolver(self._map, load, self.catalog, answers)
         overrides = Overrides(self._resolver, load, self._mentions, self._map, answers)
         self._graph = CallGraph(self._resolver, load, self.catalog, answers, overrides)
-        self._blocking = Blocking(self._graph, load, Kinds(self._resolver, self.catalog), self.sources)
+        kinds = Kinds(self._resolver, self.catalog)
+        self._blocking = Blocking(self._graph, load, kinds, self.sources, likely=self._likely)
         self._effects = Effects(self._resolver, load, self.catalog, answers)
         self._blocked: dict[str, list[Blocked]] = {}
 
