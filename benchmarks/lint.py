@@ -65,7 +65,9 @@ def _fetched(requirement: str) -> Path:
 
 
 def _of(requirement: str, directory: Path) -> Table:
-    reference = _measured([sys.executable, "-I", "-c", REFERENCE], directory)
+    read_and_parse = [sys.executable, "-I", "-c", REFERENCE]
+    cold = [*ASYNCLINT, "--no-cache", "."]
+    reference, one, two = _in_turns([read_and_parse, [*cold, "-j1"], [*cold, "-j2"]], directory)
     table = Table(requirement, ["", "CPU s", "to reference", "wall s", "peak MB"])
 
     def add(name: str, cost: Cost) -> None:
@@ -75,8 +77,7 @@ def _of(requirement: str, directory: Path) -> Table:
         table.rows.append([name, f"{cost.cpu:.2f}", ratio, f"{cost.wall:.2f}", str(cost.peak)])
 
     add("read and `ast.parse` (the reference)", reference)
-    add("asynclint, cold, one process", _measured([*ASYNCLINT, "--no-cache", "-j1", "."], directory))
-    two = _measured([*ASYNCLINT, "--no-cache", "-j2", "."], directory)
+    add("asynclint, cold, one process", one)
     add("asynclint, cold, two processes", two)
     with TemporaryDirectory() as cache:
         cached = [*ASYNCLINT, "--cache-dir", cache, "-j1", "."]
@@ -106,14 +107,25 @@ def _flake8(hidden: str, select: str) -> list[str]:
     return [sys.executable, "-c", FLAKE8, hidden, "-j1", "--exit-zero", "--isolated", "--select", select, "."]
 
 
+def _in_turns(commands: Sequence[Sequence[str]], directory: Path) -> list[Cost]:
+    """The quickest run of each of several commands that take turns: a machine is not as fast at all times."""
+    rounds = [[_checked(command, directory) for command in commands] for _ in range(ROUNDS)]
+    return [min(costs, key=lambda cost: cost.cpu) for costs in zip(*rounds, strict=True)]
+
+
 def _measured(command: Sequence[str], directory: Path) -> Cost:
     """The quickest of several runs."""
-    costs = [run(command, directory, LIMIT)]
+    costs = [_checked(command, directory)]
     while len(costs) < ROUNDS and sum(cost.wall for cost in costs) < 60:
-        costs.append(run(command, directory))
-    if costs[0].code not in (0, 1, STOPPED):
-        raise RuntimeError(f"`{' '.join(map(str, command))}` in {directory} ended with {costs[0].code}")
+        costs.append(_checked(command, directory))
     return min(costs, key=lambda cost: cost.cpu)
+
+
+def _checked(command: Sequence[str], directory: Path) -> Cost:
+    cost = run(command, directory, LIMIT)
+    if cost.code not in (0, 1, STOPPED):
+        raise RuntimeError(f"`{' '.join(map(str, command))}` in {directory} ended with {cost.code}")
+    return cost
 
 
 def _after_a_change(command: Sequence[str], directory: Path) -> Cost:
