@@ -50,7 +50,7 @@ class Scope:
         branches: How many branches have been taken to get here.
         refined: Bindings of parameters that are made only where the parameter was true: `if url: url = resolve(url)`.
         filled: Keys that the function itself puts into its `**options`; `""` for one that is not known.
-        asked: Variables, with their bindings, that were made by asking `**options` for a key, and that key.
+        asked: Variables, with their bindings, that are what `**options` hold under a key, or `None`; and that key.
         loops: Variables that hold the running loop, or `None` where there is none.
         body: The statements of the function.
         made: The places that they assign something to (`memo.py`); `None` until somebody asks.
