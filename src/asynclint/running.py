@@ -21,6 +21,8 @@ from asynclint.syntax import SourceError
 
 _PAYS = 3_000_000
 """Bytes of source to check from which on processes are worth their start."""
+_ROOM = 31 << 20
+"""Once so much has been given back, glibc keeps what syntax trees leave for the next ones (`M_TRIM_THRESHOLD`)."""
 
 
 class Outcome(NamedTuple):
@@ -87,6 +89,7 @@ class Runner:
         fresh = self._checked(rest)
         # Syntax trees hold no cycles, so looking for cycles only costs time.
         gc.disable()
+        bytes(_ROOM)
         try:
             for path, _ in work:
                 outcome = known[path] or next(fresh)

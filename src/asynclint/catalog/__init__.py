@@ -158,8 +158,7 @@ class Catalog:
         Raises:
             ValueError: It has a key or a category this catalogue does not know, or an API without a name.
         """
-        for api in document.get("api", ()):
-            self._add(api, source)
+        self._take(document, source)
         self._found.clear()
 
     def declare(self, api: dict[str, Any]) -> None:
@@ -181,6 +180,10 @@ class Catalog:
     def covers(self, top: str) -> bool:
         """Whether there is a file about this top-level module."""
         return top in self._covered
+
+    def _take(self, document: dict[str, Any], source: str) -> None:
+        for api in document.get("api", ()):
+            self._add(api, source)
 
     def _add(self, api: dict[str, Any], source: str) -> None:
         if "name" not in api:
@@ -252,7 +255,8 @@ class Catalog:
         top = name.partition(".")[0]
         file = self.unread.pop(top, None)
         if file is not None:
-            self.add(tomllib.loads(file.read_text(encoding="utf-8")), file.name)
+            # What is known of other names holds: a file tells of names of its own module only.
+            self._take(tomllib.loads(file.read_text(encoding="utf-8")), file.name)
 
     def _search(self, name: str) -> str:
         for owner, member in self._lineage(name):

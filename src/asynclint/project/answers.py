@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 _DEPTH = 200
 """Questions nest (a call's result is another call's result …); beyond this the answer is: not known."""
 _COMPLETE = 1 << 30
@@ -18,17 +19,21 @@ class Sources:
     Attributes:
         mask: What was looked at since `mask` was last set.
         names: Bit number to file or directory.
+        are_noted: Somebody will ask; otherwise all sets are empty.
     """
 
-    __slots__ = ("_numbers", "mask", "names")
+    __slots__ = ("_numbers", "are_noted", "mask", "names")
 
-    def __init__(self) -> None:
+    def __init__(self, *, are_noted: bool = True) -> None:
+        self.are_noted: bool = are_noted
         self.mask: int = 0
         self.names: list[str] = []
         self._numbers: dict[str, int] = {}
 
     def bit(self, name: str) -> int:
         """The set that holds just this file or directory."""
+        if not self.are_noted:
+            return 0
         number = self._numbers.get(name)
         if number is None:
             number = self._numbers[name] = len(self.names)
@@ -66,7 +71,7 @@ class Answers:
         self._lowest = min(self._lowest, lowest)
         return value
 
-    def get(self, key: Any, empty: Any, answer: Callable[..., Any], *arguments: Any) -> Any:
+    def get(self, key: Any, empty: T, answer: Callable[..., T], *arguments: Any) -> T:
         """The answer to the question called `key`: `answer(*arguments)`, or what that gave before.
 
         Args:
@@ -75,16 +80,18 @@ class Answers:
         sources = self._sources
         known = self._known.get(key)
         if known is not None:  # as `known`, whose call would cost as much again
-            value, mask, lowest = known
+            found: T
+            found, mask, lowest = known
             sources.mask |= mask
             if lowest < self._lowest:  # noqa: PLR1730  # `min` is a call
                 self._lowest = lowest
-            return value
+            return found
         depth = self._depth
         if depth > _DEPTH:
             self._lowest = 0
             return empty
-        outer_mask, outer_lowest, start = sources.mask, self._lowest, len(self._provisional)
+        provisional = self._provisional
+        outer_mask, outer_lowest, start = sources.mask, self._lowest, len(provisional)
         sources.mask, self._lowest = 0, _COMPLETE
         self._known[key] = (empty, 0, depth)
         self._depth = depth + 1
@@ -98,15 +105,17 @@ class Answers:
             raise
         self._depth = depth
         mask, lowest = sources.mask, self._lowest
+        self._lowest = outer_lowest
         if lowest >= depth:
             lowest = _COMPLETE
-            if len(self._provisional) > start:
-                for provisional in self._provisional[start:]:
-                    del self._known[provisional]
-                del self._provisional[start:]
+            if len(provisional) > start:
+                for other in provisional[start:]:
+                    del self._known[other]
+                del provisional[start:]
         else:
-            self._provisional.append(key)
-        self._known[key] = (value, self._masks.setdefault(mask, mask), lowest)
+            provisional.append(key)
+            if lowest < outer_lowest:
+                self._lowest = lowest
+        self._known[key] = (value, mask and self._masks.setdefault(mask, mask), lowest)
         sources.mask = outer_mask | mask
-        self._lowest = min(lowest, outer_lowest)
         return value

@@ -121,7 +121,7 @@ class Blocking:
         if isinstance(target, Sink):
             yield (False, 1), (target.name, ())
         elif target not in on_loop:
-            self._sources.mask |= self._masks[target]
+            self._sources.mask |= self._masks.get(target, 0)
             for way, ((hops, branches), _, _) in self._ways[target].items():
                 rest = self._carried((module.path, index), edge, target, way)
                 if rest is not None:
@@ -195,7 +195,8 @@ class Blocking:
         self._sources.mask = outer
         heapq.heapify(queue)
         self._spread(queue, callers)
-        self._close_masks(fresh, own)
+        if self._sources.are_noted:
+            self._close_masks(fresh, own)
 
     def _close_masks(self, starts: list[Node], own: dict[Node, int]) -> None:
         """Note for each function which files the ways from it depend on."""

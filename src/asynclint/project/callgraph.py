@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 from asynclint.catalog import Catalog, Sink
 from asynclint.project.answers import Answers
@@ -23,6 +24,7 @@ from asynclint.project.values import (
     Generator,
     Instance,
     Value,
+    Values,
 )
 from asynclint.syntax import Call, Function, plain
 
@@ -34,11 +36,12 @@ Target = Node | Sink
 _CONTEXT_MANAGERS = ("contextmanager", "contextlib.contextmanager")
 _AWAITABLES = ("Awaitable", "Coroutine", "Future", "Task")
 _DOUBLE = re.compile(r"(In)?Memory|Ephemeral|Fake|Mock|Dummy|Stub|Null|NoOp|Noop")
+_RUN_UNCALLED = (Instance, Generator, Collection)
+"""What may run code where no call is written."""
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """A call that runs `target`, a function of the program, or ends in `target`, a sink."""
 
     call: Call
@@ -71,6 +74,7 @@ class CallGraph:
         self._overrides = overrides
         self._handover = Handover(resolver, load, catalog, answers)
         self._circumstances = Circumstances(resolver, catalog)
+        self._is_inert = cache(self._find_inert)
         self._choices: list[Choice] = []
         self._doubles: set[Node] = set()
         self._numbers: dict[Choice, int] = {}
@@ -78,8 +82,7 @@ class CallGraph:
 
     def edges(self, node: Node) -> list[Edge]:
         """The calls that function `node` makes on its own thread, in the order written."""
-        edges: list[Edge] = self._answers.get(node, [], self._edges, node)
-        return edges
+        return self._answers.get(node, [], self._edges, node)
 
     def choice(self, node: Node) -> Choice | None:
         """What `node` stands for if it is no function."""
@@ -87,7 +90,7 @@ class CallGraph:
 
     def _edges(self, node: Node) -> list[Edge]:
         module = self._load(node[0])
-        return list(self._find(module, node[1])) if module is not None else []
+        return self._find(module, node[1]) if module is not None else []
 
     def loop_functions(self, module: ProgramModule) -> list[int]:
         """Functions of a module that run on the event loop: the async ones, and the callbacks it hands over."""
@@ -104,10 +107,7 @@ class CallGraph:
         ]
 
     def _callbacks(self, module: ProgramModule) -> list[tuple[int, Call, FunctionValue]]:
-        found: list[tuple[int, Call, FunctionValue]] = self._answers.get(
-            ("callbacks", module.path), [], lambda: list(self._find_callbacks(module))
-        )
-        return found
+        return self._answers.get(("callbacks", module.path), [], lambda: list(self._find_callbacks(module)))
 
     def _find_callbacks(self, module: ProgramModule) -> Iterator[tuple[int, Call, FunctionValue]]:
         for index, function in enumerate(module.facts.functions):
@@ -126,22 +126,32 @@ class CallGraph:
 
     # -- edges of one function ---------------------------------------------------------------------------------------
 
-    def _find(self, module: ProgramModule, index: int) -> Iterator[Edge]:
+    def _find(self, module: ProgramModule, index: int) -> list[Edge]:
         function = module.facts.functions[index]
+        edges: list[Edge] = []
         for call in function.calls:
             values = self._resolver.resolve(module, index, call.target)
-            if not values:
+            if not values or (len(values) == 1 and type(values[0]) is External and self._is_inert(values[0].name)):
                 continue
-            yield from self._joined(call, [self._runs(module, index, call, value) for value in values])
+            edges += self._made(module, index, call, call, values)
             if (call.arguments or call.keywords) and _hands_over(call):
                 for value in values:
                     for argument in self._handover.run_here(call, value):
                         handed = self._resolver.binding(module, index, argument)
                         # With which arguments it is called, nobody knows.
                         here = call._replace(use="other", arguments=["*"], keywords={"**": ""})
-                        yield from self._joined(call, [self._runs(module, index, here, v) for v in handed])
+                        edges += self._made(module, index, call, here, handed)
         for path, place in function.touched.items():
-            yield from self._touches(module, index, path, place)
+            edges += self._touches(module, index, path, place)
+        return edges
+
+    def _find_inert(self, name: str) -> bool:
+        """Whether a function outside the program neither blocks nor calls what it is given, as most do."""
+        return self._catalog.sink(name) is None and self._catalog.canonical(name) not in self._catalog.maps["runs"]
+
+    def _made(self, module: ProgramModule, index: int, call: Call, as_called: Call, values: Values) -> list[Edge]:
+        """Edges for a call that runs one of `values`, as if it were called in a certain way."""
+        return self._joined(call, [self._runs(module, index, as_called, value) for value in values])
 
     def _joined(self, call: Call, alternatives: list[list[Target]]) -> list[Edge]:
         """Edges for the things a call may run: all that there are for one, a choice for several."""
@@ -163,9 +173,13 @@ class CallGraph:
         """Edges of what a path runs without being a written call: iterations, operators, properties."""
         base, _, name = path.removesuffix("()").rpartition(".")
         receivers = self._resolver.resolve(module, index, base)
-        is_read = path[-1] != ")"
-        if not receivers or (is_read and not all(self._resolver.has_property(value, name) for value in receivers)):
+        if not receivers:
             return []
+        is_read = path[-1] != ")"
+        for receiver in receivers:
+            # Sooner than to look at what each of them runs, and mostly the end.
+            if not (self._resolver.has_property(receiver, name) if is_read else isinstance(receiver, _RUN_UNCALLED)):
+                return []
         use = "for" if name in ("__iter__", "__next__") else "other"
         call = Call(path, *place, use, [], {}, implicit=True)
         alternatives: list[list[Target]] = []
@@ -190,7 +204,7 @@ class CallGraph:
                 sink = self._catalog.sink(name)
                 return [sink] if sink is not None and self._circumstances.block(module, index, call, sink) else []
             case FunctionValue():
-                return list(self._runs_function(call, value))
+                return self._runs_function(call, value)
             case ExternalInstance(name):
                 return self._runs(module, index, call, External(f"{name}.__call__"))
             case ClassValue() | Instance():
@@ -203,27 +217,28 @@ class CallGraph:
             case _:
                 return []
 
-    def _runs_function(self, call: Call, value: FunctionValue) -> Iterator[Target]:
+    def _runs_function(self, call: Call, value: FunctionValue) -> list[Target]:
         declared = self._catalog.declared(self._resolver.dotted(value)) if self._catalog.declares else None
         if isinstance(declared, Sink):
-            if call.use != "await":
-                yield declared
-        elif declared is None and self._runs_here(value, call):
-            module = self._load(value.path)
-            if module is not None and module.facts.functions[value.index].is_stub:
-                found = [v for v in self._overrides.of(value) if self._runs_here(v, call)]
-                implementations = [(v.path, v.index) for v in found]
-                if len(implementations) > 1:
-                    doubles = {(v.path, v.index) for v in found if self._is_double(v)}
-                    self._doubles |= doubles if len(doubles) < len(found) else set()
-                    yield self._choose(tuple((node,) for node in implementations))
-                else:
-                    yield from implementations
-                return
-            yield value.path, value.index
-            if module is not None and module.facts.functions[value.index].decorators:
-                for wrapper in self._handover.wrapping(module, value.index).wrappers:
-                    yield wrapper.path, wrapper.index
+            return [declared] if call.use != "await" else []
+        module = self._load(value.path)
+        if declared is not None or module is None or not self._runs_here(value, call):
+            return []
+        function = module.facts.functions[value.index]
+        if function.is_stub:
+            return self._implementations(call, value)
+        wrappers = self._handover.wrapping(module, value.index).wrappers if function.decorators else ()
+        return [(value.path, value.index), *((wrapper.path, wrapper.index) for wrapper in wrappers)]
+
+    def _implementations(self, call: Call, value: FunctionValue) -> list[Target]:
+        """What calling a method that is there to be overridden runs: one of several, or the only one."""
+        found = [v for v in self._overrides.of(value) if self._runs_here(v, call)]
+        nodes: list[Target] = [(v.path, v.index) for v in found]
+        if len(nodes) < 2:
+            return nodes
+        doubles = {(v.path, v.index) for v in found if self._is_double(v)}
+        self._doubles |= doubles if len(doubles) < len(found) else set()
+        return [self._choose(tuple((node,) for node in nodes))]
 
     def is_double(self, target: Target) -> bool:
         """Whether a function is one of several implementations, and stands in for the real ones in tests."""

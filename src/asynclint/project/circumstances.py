@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from asynclint.catalog import Catalog, Sink
 from asynclint.project.modules import ProgramModule
 from asynclint.project.resolve import Resolver
@@ -66,10 +68,7 @@ class Circumstances:
         return self._are_given_buffers(module, index, _makers(module.facts.functions[index], receiver))
 
     def _are_given_buffers(self, module: ProgramModule, index: int, targets: set[str]) -> bool:
-        made = [call for call in module.facts.functions[index].calls if call.target in targets]
-        return {call.target for call in made} == targets and all(
-            self._takes_buffer(module, index, call) for call in made
-        )
+        return _all_made(module.facts.functions[index], targets, lambda call: self._takes_buffer(module, index, call))
 
     def _may_be_given(self, module: ProgramModule, index: int, call: Call, maker: str) -> bool:
         """Whether what made an object may have been given what a sink is read from: a process a pipe for its output."""
@@ -119,11 +118,17 @@ def _makers(function: Function, receiver: str) -> set[str]:
 
 def _is_made_with(function: Function, receiver: str, arguments: tuple[str, ...]) -> bool:
     """Whether an object was made, in this function, with one of the arguments."""
-    targets = _makers(function, receiver)
-    made = [call for call in function.calls if call.target in targets]
-    return {call.target for call in made} == targets and all(
-        any(_is_given(call, argument) for argument in arguments) for call in made
+    return _all_made(
+        function,
+        _makers(function, receiver),
+        lambda call: any(_is_given(call, argument) for argument in arguments),
     )
+
+
+def _all_made(function: Function, targets: set[str], so: Callable[[Call], bool]) -> bool:
+    """Whether a function calls each of the targets, and always so."""
+    made = [call for call in function.calls if call.target in targets]
+    return {call.target for call in made} == targets and all(map(so, made))
 
 
 def _has_asked(function: Function, call: Call, members: tuple[str, ...]) -> bool:

@@ -58,9 +58,7 @@ def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Discovered:
             result.problems.append(f"{path}: {reason[:1].lower()}{reason[1:]}")
             continue
         if stat.S_ISDIR(mode):
-            result.found += (
-                file for file in _walk(path) if not excluded(os.path.relpath(file, path)) and _is_new(file, seen)
-            )
+            result.found += (file for file in _walk(path) if not excluded(file, path) and _is_new(file, seen))
         elif not stat.S_ISREG(mode):
             result.problems.append(f"{path}: neither a regular file nor a directory")
         elif _is_new(path, seen):
@@ -95,10 +93,12 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+def _matcher(patterns: Iterable[str]) -> Callable[[str, str], bool]:
+    """Tells whether a file found in a directory is left out."""
     patterns = list(patterns)
     if not patterns:
-        return lambda _: False
+        return lambda _file, _directory: False
     from pathspec import GitIgnoreSpec
 
-    return GitIgnoreSpec.from_lines(patterns).match_file
+    spec = GitIgnoreSpec.from_lines(patterns)
+    return lambda file, directory: spec.match_file(os.path.relpath(file, directory))

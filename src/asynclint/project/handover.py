@@ -60,23 +60,24 @@ class Handover:
 
     # -- arguments ---------------------------------------------------------------------------------------------------
 
-    def run_here(self, call: Call, callee: Value) -> Iterator[str]:
+    def run_here(self, call: Call, callee: Value) -> list[str]:
         """The arguments of a call (binding values) that `callee` calls before it returns."""
-        if not call.arguments and not call.keywords:
-            return
         match callee:
             case External(name):
                 place = self._catalog.maps["runs"].get(self._catalog.canonical(name))
                 if isinstance(place, int) and place < len(call.arguments):
-                    yield call.arguments[place]
-                elif isinstance(place, str) and place in call.keywords:
-                    yield call.keywords[place]
+                    return [call.arguments[place]]
+                if isinstance(place, str) and place in call.keywords:
+                    return [call.keywords[place]]
             case FunctionValue():
-                yield from self._given(call, callee)
+                return list(self._given(call, callee))
             case ClassValue():
-                for method in self._resolver.attribute(callee, "__init__"):
-                    if isinstance(method, FunctionValue):
-                        yield from self._given(call, method)
+                methods = self._resolver.attribute(callee, "__init__")
+                functions = [method for method in methods if isinstance(method, FunctionValue)]
+                return [argument for function in functions for argument in self._given(call, function)]
+            case _:
+                pass
+        return []
 
     def _given(self, call: Call, callee: FunctionValue) -> Iterator[str]:
         module = self._load(callee.path)
@@ -96,34 +97,36 @@ class Handover:
     def called_parameters(self, value: FunctionValue) -> frozenset[int]:
         """The parameters, by number, that a function calls, or hands to something that calls them, on its thread."""
         key = ("called", value.path, value.index)
-        found: frozenset[int] = self._answers.get(key, frozenset(), self._find_called, value)
-        return found
+        return self._answers.get(key, frozenset(), self._find_called, value)
 
     def _find_called(self, value: FunctionValue) -> frozenset[int]:
         module = self._load(value.path)
         if module is None:
             return frozenset()
         function = module.facts.functions[value.index]
-        if function.is_generator or not function.parameters:
+        skipped = function.owner >= 0  # `self` is not called
+        parameters = function.bindings[skipped : len(function.parameters)]
+        numbers = {f"{name}@{number}": number for number, (name, _) in enumerate(parameters, skipped)}
+        if function.is_generator or not numbers:
             return frozenset()
         found: set[int] = set()
         for call in function.calls:
             if call.use == "await":
                 continue  # what is awaited was no blocking function
-            if (parameter := _parameter(function, call.target)) >= 0:
-                found.add(parameter)
-            elif any(_parameter(function, argument) >= 0 for argument in (*call.arguments, *call.keywords.values())):
+            if call.target in numbers:
+                found.add(numbers[call.target])
+            elif not (numbers.keys().isdisjoint(call.arguments) and numbers.keys().isdisjoint(call.keywords.values())):
                 for callee in self._resolver.resolve(module, value.index, call.target):
-                    found.update(_parameter(function, argument) for argument in self.run_here(call, callee))
-        return frozenset(found - {-1})
+                    handed = self.run_here(call, callee)
+                    found.update(numbers[argument] for argument in handed if argument in numbers)
+        return frozenset(found)
 
     # -- decorators --------------------------------------------------------------------------------------------------
 
     def wrapping(self, module: ProgramModule, index: int) -> Wrapping:
         """What the decorators of a function make of it."""
         key = ("wrapping", module.path, index)
-        found: Wrapping = self._answers.get(key, Wrapping(), self._find_wrapping, module, index)
-        return found
+        return self._answers.get(key, Wrapping(), self._find_wrapping, module, index)
 
     def _find_wrapping(self, module: ProgramModule, index: int) -> Wrapping:
         function = module.facts.functions[index]
@@ -201,13 +204,3 @@ class Handover:
             return False
         module = self._load(value.path)
         return module is not None and module.facts.functions[value.index].is_async
-
-
-def _parameter(function: Function, path: str) -> int:
-    """The number of the parameter that a path is, or -1; `self` does not count."""
-    if not path or not path[-1].isdecimal():
-        return -1
-    number = path.partition("@")[2]
-    if not number.isdecimal() or int(number) >= len(function.parameters):
-        return -1
-    return int(number) if int(number) or function.owner < 0 else -1

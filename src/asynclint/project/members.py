@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from asynclint.catalog import Catalog
 from asynclint.project.answers import Answers
@@ -43,6 +44,8 @@ class Members:
         self._load = load
         self._catalog = catalog
         self._answers = answers
+        self._external_attribute = cache(self._find_external_attribute)
+        self._external_result = cache(self._find_external_result)
 
     def resolve(self, module: ProgramModule, function: int, path: str) -> Values:
         """What `path`, read in function number `function` of `module`, may stand for."""
@@ -66,21 +69,16 @@ class Members:
         """What attribute `name` of `value` may be."""
         match value:
             case ModuleValue(location):
-                values: Values = self._answers.get((location, name), (), self._member, location, name)
-                return values
+                return self._answers.get((location, name), (), self._member, location, name)
+            case External(dotted):
+                return self._external_attribute(dotted, name)
             case ClassValue() if name == "__getitem__":
                 return (Giver((value,)),)  # `Box[int]` is `Box`
-            case External(dotted) if name == "__getitem__" and dotted.rpartition(".")[2][:1].isupper():
-                return (Giver((value,)),)
             case ClassValue() | Instance():
                 found = self.looked_up(value, name)
                 if len(found) == 1:
                     return self._read(*found[0])
                 return distinct([result for attribute in found for result in self._read(*attribute)])
-            case External(dotted):
-                if result := self._catalog.maps["returns"].get(self._catalog.canonical(dotted)):
-                    dotted = result  # a property, or a function: the attribute is its result's
-                return (External(f"{dotted}.{name}"),)
             case ExternalInstance(dotted):
                 return (value,) if name == "__await__" else (External(f"{dotted}.{name}"),)
             case Coroutine() | Giver():
@@ -93,6 +91,13 @@ class Members:
                 return self._of_generator(value, function, name)
             case FunctionValue():
                 return ()
+
+    def _find_external_attribute(self, dotted: str, name: str) -> Values:
+        if name == "__getitem__" and dotted.rpartition(".")[2][:1].isupper():
+            return (Giver((External(dotted),)),)
+        # Of a property, or a function: the attribute is its result's.
+        owner = self._catalog.maps["returns"].get(self._catalog.canonical(dotted)) or dotted
+        return (External(f"{owner}.{name}"),)
 
     def _member(self, location: str, name: str) -> Values:
         """Attribute `name` of a module: what the module binds, or a submodule."""
@@ -109,8 +114,7 @@ class Members:
         cls = value.cls if isinstance(value, Instance) else value
         # Whether it is an instance makes no difference here.
         key = ("member", cls.path, cls.index, name)
-        found: list[tuple[Value, bool]] = self._answers.get(key, [], self._look_up, cls, name)
-        return found
+        return self._answers.get(key, [], self._look_up, cls, name)
 
     def _look_up(self, value: ClassValue | Instance, name: str) -> list[tuple[Value, bool]]:
         for owner in self._owners(value):
@@ -210,7 +214,7 @@ class Members:
             case _:
                 return ()
 
-    def _external_result(self, name: str) -> Values:
+    def _find_external_result(self, name: str) -> Values:
         if item := self._catalog.item(name):
             return (Collection((ExternalInstance(item),), source=name),)
         if result := self._catalog.result(name):
@@ -246,7 +250,8 @@ class Members:
         if order is None:
             # Not by recursion: hierarchies may be deep, and a class may inherit from itself by mistake.
             for ancestor in reversed(self._line(cls)):
-                order = self._answers.get(_order(ancestor), [ancestor], self._linearised, ancestor)
+                alone: list[Value] = [ancestor]
+                order = self._answers.get(_order(ancestor), alone, self._linearised, ancestor)
         return order or [cls]
 
     def _line(self, cls: ClassValue) -> list[ClassValue]:

@@ -26,23 +26,24 @@ class ProgramModule:
         own: Binding value to what it stands for, of those that mean the module's own functions and classes.
     """
 
-    __slots__ = ("_lines", "_number", "_shown", "facts", "is_test", "own", "path")
+    __slots__ = ("_bound", "_lines", "_number", "_shown", "facts", "is_test", "own", "path")
 
     def __init__(
         self, path: str, facts: Module, lines: list[str] | None = None, *, bit: int = 1, is_test: bool = False
     ) -> None:
         self.path: str = path
         self.facts: Module = facts
-        self._number = bit.bit_length() - 1
+        self._number = bit.bit_length()
         self.is_test: bool = is_test
         self.own: dict[str, Values] = {}
+        self._bound: dict[int, dict[str, list[int]]] = {}
         self._lines = lines
         self._shown = ""
 
     @property
     def bit(self) -> int:
         """Stands for the module among the `Sources` of an answer."""
-        return 1 << self._number
+        return 1 << self._number >> 1  # not kept: the bits of many modules would be long numbers
 
     @property
     def shown(self) -> str:
@@ -50,6 +51,15 @@ class ProgramModule:
         if not self._shown:
             self._shown = self.path.removeprefix(os.getcwd() + os.sep)
         return self._shown
+
+    def bound(self, function: int) -> dict[str, list[int]]:
+        """All names that a function binds, with the numbers of their bindings."""
+        names = self._bound.get(function)
+        if names is None:
+            names = self._bound[function] = {}
+            for index, (name, _) in enumerate(self.facts.functions[function].bindings):
+                names.setdefault(name, []).append(index)
+        return names
 
     def line(self, number: int) -> str:
         """A line of the source, 1-based, without its end; `""` beyond the last."""

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -25,6 +26,9 @@ from asynclint.project.resolve import Resolver
 from asynclint.project.values import ClassValue, FunctionValue, Instance, ModuleValue, Value, Values
 from asynclint.syntax import Call, Function, Module, SourceError, extract
 
+_TEXTS = 512
+"""How many texts are kept in memory."""
+
 
 class Program:
     """The modules below some source roots, and what can be asked about them.
@@ -32,7 +36,8 @@ class Program:
     Nothing of the program is imported or executed: it is read as text.
 
     Attributes:
-        sources: Which files and directories the answers since its `mask` was last set were drawn from.
+        sources: Which files and directories the answers since its `mask` was last set were drawn from; noted only where
+            there is a cache.
         seconds: CPU seconds spent on getting facts, by the way they were got.
     """
 
@@ -52,11 +57,13 @@ class Program:
             likely: Tell of blocking calls that are only likely as well as of proven ones.
         """
         self.catalog: Catalog = catalog or builtin_catalog()
-        self.sources: Sources = Sources()
+        self.sources: Sources = Sources(are_noted=cache is not None)
         self._cache = cache
         self._likely = likely
         self._loaded: dict[str, ProgramModule | None] = {}
         self._digests: dict[str, str] = {}
+        # Whether one of its files mentions a class is asked of a package for one class after the other.
+        self._text = lru_cache(maxsize=_TEXTS)(read_source)
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._map = ModuleMap(roots, self.sources, self._followed(follow))
         self._forget_answers()
@@ -93,7 +100,8 @@ class Program:
         if module is None:
             if source is None:
                 source = read_source(name)
-            self._digests[name] = _digest(source)
+            if self.sources.are_noted:
+                self._digests[name] = _digest(source)
             module = self._loaded[name] = self._made(name, self._facts(source))
         self.sources.mask |= module.bit
         return module
@@ -201,7 +209,8 @@ class Program:
     def _try_load(self, path: str) -> ProgramModule | None:
         module = self._loaded.get(path)
         if module is not None:
-            self.sources.mask |= module.bit
+            if self.sources.are_noted:
+                self.sources.mask |= module.bit
             return module
         self.sources.mask |= self.sources.bit(path)
         if path not in self._loaded:
@@ -215,7 +224,7 @@ class Program:
         """Whether the text of a file holds a word; a file that cannot be read holds none."""
         self.sources.mask |= self.sources.bit(path)
         try:
-            return word in read_source(path)
+            return word in self._text(path)
         except OSError:
             return False
 

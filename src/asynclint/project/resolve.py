@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from asynclint.catalog import Catalog
 from asynclint.project.annotated import CALLABLES, GENERICS, MAPPINGS, TUPLES, split
-from asynclint.project.answers import Answers
 from asynclint.project.members import Members, distinct
-from asynclint.project.modules import ModuleMap, ProgramModule
+from asynclint.project.modules import ProgramModule
 from asynclint.project.values import (
     ClassValue,
     Collection,
@@ -25,17 +23,11 @@ from asynclint.project.values import (
 )
 from asynclint.syntax import Function
 
-_BUILTINS = frozenset(dir(builtins))
+_BUILTINS: dict[str, Values] = {name: (External(f"builtins.{name}"),) for name in dir(builtins)}
 
 
 class Resolver(Members):
     """Answers what paths stand for; every answer is remembered."""
-
-    def __init__(
-        self, modules: ModuleMap, load: Callable[[str], ProgramModule | None], catalog: Catalog, answers: Answers
-    ) -> None:
-        super().__init__(modules, load, catalog, answers)
-        self._names: dict[tuple[str, int], dict[str, list[int]]] = {}
 
     # -- paths -----------------------------------------------------------------------------------------------------
 
@@ -45,14 +37,10 @@ class Resolver(Members):
             return ()
         if path[-1] != ")" and "." not in path:
             return self._root(module, function, path)
-        return self._remembered(module, function, path)
-
-    def _remembered(self, module: ProgramModule, function: int, path: str) -> Values:
-        values: Values = self._answers.get((module.path, function, path), (), self._follow, module, function, path)
-        return values
+        return self._answers.get((module.path, function, path), (), self._follow, module, function, path)
 
     def _follow(self, module: ProgramModule, function: int, path: str) -> Values:
-        if path.endswith("()"):
+        if path[-1] == ")":
             head = path[:-2]
             if head == "super":
                 return self._super(module, function)
@@ -74,23 +62,19 @@ class Resolver(Members):
         name, _, ids = root.partition("@")
         if not ids:
             return self.name(module, function, name)
-        return self._bindings(module, function, [int(i) for i in ids.split(",")] if "," in ids else (int(ids),))
+        if "," in ids:
+            return self._bindings(module, function, list(map(int, ids.split(","))))
+        return self._bound_to(module, function, module.facts.functions[function], int(ids))
 
     def name(self, module: ProgramModule, function: int, name: str) -> Values:
         """What a bare name stands for, looked up in the enclosing scopes."""
         while function > 0:
-            own = self._names.get((module.path, function))
-            if own is None:
-                own = self._names[module.path, function] = {}
-                for index, (bound, _) in enumerate(module.facts.functions[function].bindings):
-                    own.setdefault(bound, []).append(index)
-            if name in own:
-                return self._bindings(module, function, own[name])
+            ids = module.bound(function).get(name)
+            if ids is not None:
+                return self._bindings(module, function, ids)
             function = module.facts.functions[function].parent
         values = self.exported(module, name)
-        if not values and name in _BUILTINS and name not in module.facts.exports:
-            return (External(f"builtins.{name}"),)
-        return values
+        return values or (_BUILTINS.get(name, ()) if name not in module.facts.exports else ())
 
     def dotted(self, value: FunctionValue) -> str:
         """The name by which a function can be imported: `package.module.Class.method`."""
@@ -100,13 +84,15 @@ class Resolver(Members):
 
     def exported(self, module: ProgramModule, name: str) -> Values:
         """What a module binds to a name."""
-        values: Values = self._answers.get((module.path, -1, name), (), self._exported, module, name)
-        return values
-
-    def _exported(self, module: ProgramModule, name: str) -> Values:
         ids = module.facts.exports.get(name)
         if ids is not None:
             return self._bindings(module, 0, ids)
+        if not module.facts.stars:
+            return ()
+        return self._answers.get((module.path, -1, name), (), self._starred, module, name)
+
+    def _starred(self, module: ProgramModule, name: str) -> Values:
+        """What a name stands for that can only come from `from … import *`."""
         for star in module.facts.stars:
             values = self._imported(module, f"from {star} import {name}")
             # An external module is not read, so nobody knows whether it has the name.
@@ -124,24 +110,34 @@ class Resolver(Members):
         value = facts.bindings[index][1]
         # A parameter's annotation is evaluated outside the function: `def f(client: client.Client)`.
         is_outside = index < len(facts.parameters) and not value.startswith(": self ")
-        return self.binding(module, facts.parent if is_outside else function, value)
+        values = self.binding(module, facts.parent if is_outside else function, value)
+        return values or (self._class_given(module, function, facts, index) if value.endswith("()") else ())
+
+    def _class_given(self, module: ProgramModule, function: int, facts: Function, index: int) -> Values:
+        """The class given to a function whose result, of which nothing is known, takes its name: `A = f(A)`."""
+        name, value = facts.bindings[index]
+        for earlier in module.bound(function)[name]:
+            made = facts.bindings[earlier][1]
+            if earlier < index and made.startswith("class "):
+                given = (call.arguments[:1] for call in facts.calls if call.target == value[:-2])
+                return self.binding(module, function, made) if [f"{name}@{earlier}"] in given else ()
+        return ()
 
     def binding(self, module: ProgramModule, function: int, value: str) -> Values:
         """What a binding value stands for."""
         if " " not in value:
             # Names that are bound to each other would lead round for ever if not for the memory.
-            return () if not value or value == "None" else self._remembered(module, function, value)
+            if not value or value == "None":
+                return ()
+            return self._answers.get((module.path, function, value), (), self._follow, module, function, value)
         own = module.own.get(value)
         if own is not None:
             return own
         kind, _, rest = value.partition(" ")
         if kind == ":" and not rest.startswith("self "):
-            values: Values = self._answers.get(
-                (module.path, function, value), (), self.annotated, module, function, rest
-            )
-            return values
+            return self._answers.get((module.path, function, value), (), self.annotated, module, function, rest)
         if kind in ("import", "from"):
-            return self._imported(module, value)
+            return self._answers.get((module.path, -1, value), (), self._imported, module, value)
         if kind in ("=", "type"):
             return ()
         own = module.own[value] = (_own(module.path, kind, rest),)

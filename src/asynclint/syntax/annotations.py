@@ -15,8 +15,10 @@ def annotation(node: ast.expr | None) -> str:
     """
     if node is None:
         return ""
-    if type(node) is ast.Name:  # mostly, and sooner than by a pattern
+    if type(node) is ast.Name:  # mostly one of these two, and sooner told than by a pattern
         return node.id
+    if type(node) is ast.Subscript:
+        return _subscript(annotation(node.value), node.slice)
     match node:
         case ast.Attribute(value=value, attr=attr):
             base = annotation(value)
@@ -25,8 +27,6 @@ def annotation(node: ast.expr | None) -> str:
             return _quoted(text)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return _union([left, right])
-        case ast.Subscript(value=head, slice=index):
-            return _subscript(annotation(head), index)
         case _:
             return ""
 

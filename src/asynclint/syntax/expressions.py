@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 from asynclint.syntax.conditions import OFF_LOOP, conditions
 from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Call, Function, Module
 from asynclint.syntax.scope import Scope
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _CONSUMERS = frozenset(
     ("all", "any", "dict", "frozenset", "list", "max", "min", "next", "set", "sorted", "sum", "tuple")
 )
@@ -17,6 +19,8 @@ _ITEM = ".__iter__().__next__()"
 _AWAITED = ".__await__()"
 _ASYNC_ITEM = ".__aiter__().__anext__()" + _AWAITED
 _SHORT = 40
+as_named: Callable[[type, tuple[Any, ...]], Any] = tuple.__new__
+"""Makes a `NamedTuple` of a tuple: what it calls itself, after another call."""
 _OPERATORS = {
     ast.Add: "__add__",
     ast.Sub: "__sub__",
@@ -31,7 +35,7 @@ _OPERATORS = {
 
 
 class ExpressionWalker:
-    """The half of the walk that reads expressions; `extract.py` adds statements.
+    """The part of the walk that reads expressions; `assignments.py`, `statements.py` and `extract.py` add the rest.
 
     One method a node type, found by a table: a generic visitor would cost more than parsing.
     """
@@ -51,16 +55,13 @@ class ExpressionWalker:
     def values(self, node: ast.expr | None, use: str = "other") -> list[str]:
         """Binding values that an expression may have: one for each arm of `a if c else b`, `a or b`."""
         kind = type(node)
-        if kind is ast.Call or kind is ast.Name:  # nearly always
-            return [self.path(node, use)]
+        if kind is ast.Call or kind is ast.Name or kind is ast.Await:  # nearly always
+            return [_TABLE[kind](self, node, use)]
         match node:
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 self.path(test)
                 true, false = conditions(test, self.scope)
-                with self.given(true):
-                    values = self.values(body, use)
-                with self.given(false):
-                    return values + self.values(orelse, use)
+                return self.given(true, self.values, body, use) + self.given(false, self.values, orelse, use)
             case ast.BoolOp(op=ast.Or(), values=parts):
                 return [value for part in parts for value in self.values(part, use)]
             case ast.Constant(value=None):
@@ -70,21 +71,21 @@ class ExpressionWalker:
             case _:
                 return [self.path(node, use)]
 
-    @contextmanager
-    def given(self, known: list[str]) -> Iterator[None]:
+    def given(self, known: list[str], walk: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Walk what is only evaluated where conditions hold."""
         scope = self.scope
         guards, records = scope.guards, scope.records
         self.assume(known)
-        yield
+        found = walk(*arguments, **options)
         scope.guards, scope.records = guards, records
+        return found
 
     def assume(self, known: list[str]) -> None:
         """From here on conditions hold."""
-        scope = self.scope
-        if OFF_LOOP in known:
-            scope.records = False  # not code that blocks a loop
         if known:
+            scope = self.scope
+            if OFF_LOOP in known:
+                scope.records = False  # not code that blocks a loop
             scope.guards = [*scope.guards, *(c for c in known if c != OFF_LOOP and c not in scope.guards)]
 
     def rest(self, node: ast.AST, use: str = "other") -> str:
@@ -127,8 +128,7 @@ class ExpressionWalker:
         return path
 
     def _member(self, node: ast.Attribute) -> str:
-        value = node.value
-        base = self._name(value, "other") if type(value) is ast.Name else self.path(value)
+        base = _TABLE[type(node.value)](self, node.value, "other")
         return f"{base}.{node.attr}" if base else ""
 
     def touch(self, node: ast.expr, path: str) -> None:
@@ -140,7 +140,7 @@ class ExpressionWalker:
     def _call(self, node: ast.Call, use: str) -> str:
         function = node.func
         # What is called is looked up, too, but a property that gives a function is rare.
-        target = self._member(function) if isinstance(function, ast.Attribute) else self.path(function)
+        target = self._member(function) if type(function) is ast.Attribute else self.path(function)
         consumed = "for" if target in _CONSUMERS else "other"
         arguments = [self._argument(argument, consumed) for argument in node.args] if node.args else NOTHING
         keywords = {k.arg or "**": self._argument(k.value) for k in node.keywords} if node.keywords else NO_KEYWORDS
@@ -162,9 +162,21 @@ class ExpressionWalker:
         """Note a call."""
         scope = self.scope
         if scope.records:
-            where = node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
-            call = (target, *where, use, arguments, keywords, implicit, scope.lazy, scope.guards, scope.branches)
-            scope.function.calls.append(_tuple(Call, call))
+            call = (
+                target,
+                node.lineno,
+                node.col_offset,
+                node.end_lineno,
+                node.end_col_offset,
+                use,
+                arguments,
+                keywords,
+                implicit,
+                scope.lazy,
+                scope.guards,
+                scope.branches,
+            )
+            scope.function.calls.append(as_named(Call, call))
 
     def _argument(self, node: ast.expr, use: str = "other") -> str:
         kind = type(node)
@@ -175,7 +187,7 @@ class ExpressionWalker:
         if kind is ast.Starred:
             self.path(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
             return "*"
-        path = self.path(node, use)
+        path = _TABLE[kind](self, node, use)
         if use == "for" and path and kind is not ast.Call:
             self.touch(node, f"{path}.__iter__()")
         return path
@@ -329,7 +341,6 @@ def part_of(value: str, index: int) -> str:
     return f"{value}.{index}" if value and " " not in value and value != "None" else ""
 
 
-_tuple = tuple.__new__  # what a `NamedTuple` calls itself, after another call
 _W = ExpressionWalker
 _TABLE: dict[type[ast.expr], Callable[..., str]] = {
     **dict.fromkeys(ast.expr.__subclasses__(), _W.rest),

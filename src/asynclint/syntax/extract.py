@@ -238,10 +238,11 @@ class Walker(StatementWalker):
         scope.env = {name: f"{name}@{number}" for number, name in enumerate(names)}
 
     def _finish(self, scope: Scope) -> None:
-        scope.used.update(scope.loads)
-        bound = dict.fromkeys(name for name, _ in scope.function.bindings[len(scope.function.parameters) :])
-        scope.function.unread = [name for name in bound if name not in scope.used]
-        scope.function.writes = list(dict.fromkeys(scope.function.writes))
+        used, function = scope.used, scope.function
+        used.update(scope.loads)
+        bound = {name: None for name, _ in function.bindings[len(function.parameters) :]}
+        function.unread = [name for name in bound if name not in used]
+        function.writes = list(dict.fromkeys(function.writes))
 
     def _classdef(self, node: ast.ClassDef) -> None:
         scope = self.scope

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 
 from asynclint.syntax.facts import Function, Statement
 
@@ -111,13 +110,15 @@ class Scope:
         """The name of the parameter that is `**options`, or `""`."""
         return self.function.parameters[self.options][2:] if self.options >= 0 else ""
 
-    def bind(self, name: str, values: Iterable[str]) -> None:
+    def bind(self, name: str, values: list[str]) -> None:
         """From here on `name` stands for any of `values` (binding values)."""
         bindings = self.function.bindings
-        first = len(bindings)
-        for value in values:
-            bindings.append((name, value))  # mostly one: cheaper than a comprehension
-        ids = str(first) if len(bindings) - first == 1 else ",".join(map(str, range(first, len(bindings))))
+        ids = str(len(bindings))
+        if len(values) == 1:  # mostly
+            bindings.append((name, values[0]))
+        else:
+            ids = ",".join(map(str, range(len(bindings), len(bindings) + len(values))))
+            bindings += [(name, value) for value in values]
         if self.guards and name in self.function.parameters:
             number = self.function.parameters.index(name)
             if f"+{number} true" in self.guards or f"!{number} true" in self.guards:

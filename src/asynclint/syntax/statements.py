@@ -1,4 +1,4 @@
-"""Statements: what they bind, how control flows through them, and the outline kept of async functions."""
+"""Statements: how control flows through them, and the outline kept of async functions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from asynclint.syntax.annotations import annotation
+from asynclint.syntax.assignments import AssignmentWalker
 from asynclint.syntax.conditions import (
     NONBLOCKING,
     OFF_LOOP,
-    asks_for_loop,
     conditions,
     expects_nonblocking,
     handles_no_loop,
@@ -19,10 +19,9 @@ from asynclint.syntax.conditions import (
     last_name,
     required,
 )
-from asynclint.syntax.expressions import ExpressionWalker, part_of, place
+from asynclint.syntax.expressions import as_named
 from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Statement
 from asynclint.syntax.memo import first_time
-from asynclint.syntax.options import note_asked, note_filled
 from asynclint.syntax.scope import Entry, Env, join
 
 KINDS = {kind: kind.__name__.lower() for kind in (*ast.stmt.__subclasses__(), ast.ExceptHandler)}
@@ -30,7 +29,7 @@ KINDS = {kind: kind.__name__.lower() for kind in (*ast.stmt.__subclasses__(), as
 _LEAVES = frozenset((ast.Return, ast.Raise, ast.Continue, ast.Break))
 
 
-class StatementWalker(ExpressionWalker):
+class StatementWalker(AssignmentWalker):
     """The part of the walk that reads statements; `extract.py` adds definitions and imports."""
 
     def block(self, statements: Iterable[ast.stmt]) -> tuple[list[Statement], bool]:
@@ -69,9 +68,12 @@ class StatementWalker(ExpressionWalker):
             self._close_header()
         scope.used.update(scope.loads)
         scope.statement, scope.loads = outer, outer_loads
-        return Statement(
+        outlined = (
             KINDS[type(node)],
-            *place(node),
+            node.lineno,
+            node.col_offset,
+            node.end_lineno,
+            node.end_col_offset,
             entry.loads or NOTHING,
             entry.stores or NOTHING,
             entry.first_call,
@@ -80,6 +82,8 @@ class StatementWalker(ExpressionWalker):
             entry.value,
             entry.blocks or NOTHING,
         )
+        statement: Statement = as_named(Statement, outlined)
+        return statement
 
     def _close_header(self) -> None:
         """The statement's own expressions are walked; what follows belongs to its blocks."""
@@ -113,10 +117,6 @@ class StatementWalker(ExpressionWalker):
     def _expr(self, node: ast.Expr) -> None:
         self._value(self.path(node.value, "drop"))
 
-    def _value(self, path: str) -> None:
-        if self.scope.statement is not None:
-            self.scope.statement.value = path
-
     def _return(self, node: ast.Return) -> None:
         values = self.values(node.value, "return")
         self.scope.function.returns.extend(value for value in values if value != "None")
@@ -135,99 +135,6 @@ class StatementWalker(ExpressionWalker):
         self.path(node.test)
         self.path(node.msg)
 
-    def _assign(self, node: ast.Assign) -> None:
-        first = node.targets[0]
-        use = f"store:{first.id}" if len(node.targets) == 1 and isinstance(first, ast.Name) else "other"
-        values = self.values(node.value, use)
-        self._value(values[0])
-        if isinstance(first, ast.Name) and asks_for_loop(node.value):
-            self.scope.loops.add(first.id)
-        for target in node.targets:
-            if (
-                isinstance(target, ast.Tuple)
-                and isinstance(node.value, ast.Tuple)
-                and len(target.elts) == len(node.value.elts)
-            ):
-                for element, value in zip(target.elts, node.value.elts, strict=True):
-                    self.bind_target(element, [self._quietly(value)])
-            else:
-                self.bind_target(target, values)
-        note_asked(first, node.value, self.scope)
-
-    def _quietly(self, node: ast.expr) -> str:
-        """The access path of an expression whose calls are recorded already."""
-        calls = self.scope.function.calls
-        count = len(calls)
-        path = self.path(node)
-        del calls[count:]
-        return path
-
-    def _annassign(self, node: ast.AnnAssign) -> None:
-        use = f"store:{node.target.id}" if isinstance(node.target, ast.Name) else "other"
-        declared = annotation(node.annotation)
-        value = self.values(node.value, use)[0] if node.value is not None else ""
-        self._value(value)
-        # `x: TypeAlias = …` and `x: Any = Client()` say less than the value does.
-        if not declared or declared.rpartition(".")[2] in {"Any", "object", "TypeAlias"}:
-            self.bind_target(node.target, [value])
-        else:
-            self.bind_target(node.target, [f": {declared}"])
-        note_asked(node.target, node.value, self.scope)
-
-    def _augassign(self, node: ast.AugAssign) -> None:
-        self.path(node.value)
-        if isinstance(node.target, ast.Name):
-            self.scope.loads.append(node.target.id)
-        self.bind_target(node.target, [""])
-
-    def bind_target(self, target: ast.expr, values: list[str]) -> None:
-        """Bind an assignment target: names to the scope, `self.x` to the class, others as writes."""
-        if isinstance(target, ast.Name):
-            self._bind_name(target.id, values)
-        elif isinstance(target, (ast.Tuple, ast.List)):
-            for index, element in enumerate(target.elts):
-                self.bind_target(element, [part_of(value, index) for value in values])
-        elif isinstance(target, ast.Starred):
-            self.bind_target(target.value, [""])
-        else:
-            scope = self.scope
-            if (
-                isinstance(target, ast.Attribute)
-                and isinstance(target.value, ast.Name)
-                and target.value.id == scope.receiver
-                and scope.method_of >= 0
-            ):
-                attributes = self.module.classes[scope.method_of].attributes.setdefault(target.attr, [])
-                attributes.extend((scope.index, value) for value in values)
-            self._store(target)
-
-    def _bind_name(self, name: str, values: list[str]) -> None:
-        scope = self.scope
-        if scope.statement is not None:
-            scope.statement.stores.append(name)
-        if name in scope.shared:
-            scope.function.writes.append(name)
-            return
-        scope.bind(name, values)
-        if scope.owner >= 0:
-            self.module.classes[scope.owner].attributes.setdefault(name, []).extend((scope.index, v) for v in values)
-
-    def _store(self, target: ast.expr) -> None:
-        """Note a write to an attribute or an item."""
-        if isinstance(target, ast.Attribute):
-            base, path = self.path(target.value), f".{target.attr}"
-        elif isinstance(target, ast.Subscript):
-            base, path = self.path(target.value), ".__setitem__()"
-            self.path(target.slice)
-            note_filled(base, target.slice, self.scope)
-        else:
-            self.path(target)
-            return
-        if base:
-            self.scope.function.writes.append(base + path)
-            if self.scope.statement is not None:
-                self.scope.statement.stores.append(base + path)
-
     # -- control flow ----------------------------------------------------------------------------------------------
 
     def _if(self, node: ast.If) -> None:
@@ -245,18 +152,19 @@ class StatementWalker(ExpressionWalker):
         self._narrow(node.test)
         guards = scope.guards
         self.assume(true)
-        body = (self._branch("body", node.body), scope.env)
+        comes_out = self._branch("body", node.body)
+        body = scope.env
         scope.env, scope.alive, scope.records, scope.guards = dict(before), alive, records, guards
         self.assume(false)
-        orelse = (self._branch("else", node.orelse), scope.env)
+        skips_out = self._branch("else", node.orelse)
         scope.records, scope.guards = records, guards
-        scope.env, _ = join([(env, out) for out, env in (body, orelse)], before)
+        scope.env, _ = join([(body, comes_out), (scope.env, skips_out)], before)
         scope.alive = alive
-        self._leave(body[0] or orelse[0])
-        if body[0] != orelse[0]:
+        self._leave(comes_out or skips_out)
+        if comes_out != skips_out:
             # Only one branch leads on, so what it began with holds from here.
-            leaves = node.orelse if body[0] else node.body
-            known = true if body[0] else false
+            leaves = node.orelse if comes_out else node.body
+            known = true if comes_out else false
             is_check = isinstance(leaves[-1], ast.Raise)
             scope.branches += not is_check
             self.assume(required(known) if is_check else known)
@@ -334,8 +242,8 @@ class StatementWalker(ExpressionWalker):
         scope = self.scope
         before, alive = scope.env, scope.alive
         scope.env = dict(before)
-        with self.given([NONBLOCKING] if expects_nonblocking(node) else []):
-            comes_out = self._body("body", node.body)
+        expected = [NONBLOCKING] if expects_nonblocking(node) else []
+        comes_out = self.given(expected, self._body, "body", node.body)
         after_body = scope.env
         scope.alive = alive
         if node.orelse and comes_out:
@@ -349,11 +257,10 @@ class StatementWalker(ExpressionWalker):
             scope.env, _ = join([(before, True), (after_body, True)], before)
             scope.env = dict(scope.env)
             no_loop = [OFF_LOOP] if handles_no_loop(node, handler) else []
-            with self.given(no_loop):
-                if entry is not None:
-                    handlers.append(self._outlined(handler))
-                else:
-                    self._excepthandler(handler)
+            if entry is not None:
+                handlers.append(self.given(no_loop, self._outlined, handler))
+            else:
+                self.given(no_loop, self._excepthandler, handler)
             if no_loop and not comes_out and scope.alive:
                 after = no_loop
             branches.append((scope.env, scope.alive))

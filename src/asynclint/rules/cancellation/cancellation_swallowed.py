@@ -12,12 +12,15 @@ from asynclint.rules.outline import statements_in
 from asynclint.rules.rule import Rule
 from asynclint.syntax import Statement
 
+_CATCHES = frozenset(("try", "trystar", "with"))
 _HELP = "end the handler with `raise`, or catch `Exception`, which leaves cancellation alone"
 
 
 def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for index, function in enumerate(module.facts.functions):
         for statement in exposed(module, program, index, function.outline):
+            if statement.kind not in _CATCHES:
+                continue
             for culprit, caught in _swallowers(module, program, index, statement):
                 body = dict(statement.blocks)["body"]
                 if not any(s.awaits for s in statements_in(body)) or awaits_cancelled(module, program, index, body):
@@ -31,18 +34,18 @@ def _swallowers(
 ) -> Iterator[tuple[Statement, str]]:
     """The handler, or the `suppress`, of a statement that catches a cancellation and keeps it."""
     function = module.facts.functions[index]
-    if statement.kind in ("try", "trystar"):
-        for handler in dict(statement.blocks).get("handlers", ()):
-            if caught := caught_cancellation(module, program, index, handler.value.split("|")):
-                if not passes_on(module, program, index, handler):
-                    yield handler, caught
-                return  # later handlers do not see it
-    elif statement.kind == "with":
+    if statement.kind == "with":
         for call in function.calls[statement.first_call : statement.last_call]:
             if call.use != "with" or External("contextlib.suppress") not in program.targets(module, index, call):
                 continue
             if caught := caught_cancellation(module, program, index, call.arguments):
                 yield statement, caught
+        return
+    for handler in dict(statement.blocks).get("handlers", ()):
+        if caught := caught_cancellation(module, program, index, handler.value.split("|")):
+            if not passes_on(module, program, index, handler):
+                yield handler, caught
+            return  # later handlers do not see it
 
 
 RULES = (
