@@ -37,14 +37,14 @@ def shared_memory() -> set[str]:
     return {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "/dev/shm/" in line}
 
 
-def busy_threads() -> set[int]:
-    """Threads that run, or wait in, something of asynckit."""
+def busy_threads(module: str = "asynckit") -> set[int]:
+    """Threads that run, or wait in, something of asynckit, or of one module of it."""
     frames = sys._current_frames()
     found: set[int] = set()
     for thread in threading.enumerate():
         frame = frames.get(thread.ident or 0) if thread is not threading.current_thread() else None
         while frame is not None:
-            if str(frame.f_globals.get("__name__")).startswith("asynckit"):
+            if str(frame.f_globals.get("__name__")).startswith(module):
                 found.add(thread.ident or 0)
             frame = frame.f_back
     return found
