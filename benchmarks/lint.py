@@ -83,7 +83,8 @@ def _of(requirement: str, directory: Path) -> Table:
         cached = [*ASYNCLINT, "--cache-dir", cache, "-j1", "."]
         add("asynclint, cold, writing its cache", run(cached, directory))
         add("asynclint, nothing changed", _measured(cached, directory))
-        add("asynclint, one file changed", _after_a_change(cached, directory))
+        add("asynclint, a comment added to one file", _after_a_change(cached, directory, b"\n# changed\n"))
+        add("asynclint, a function added to one file", _after_a_change(cached, directory, b"\ndef changed(): pass\n"))
     for name, command in _peers():
         add(name, _measured(command, directory))
     table.notes = _notes(directory)
@@ -128,13 +129,13 @@ def _checked(command: Sequence[str], directory: Path) -> Cost:
     return cost
 
 
-def _after_a_change(command: Sequence[str], directory: Path) -> Cost:
-    """The middle one of several runs, each after a line was added to another file with async code."""
+def _after_a_change(command: Sequence[str], directory: Path, addition: bytes) -> Cost:
+    """The middle one of several runs, each after something was added to the end of another file with async code."""
     files = sorted(path for path in directory.rglob("*.py") if b"async def" in path.read_bytes())
     costs = []
     for path in files[:: max(1, len(files) // 5)][:5]:
         before = path.read_bytes()
-        path.write_bytes(before + b"\n# changed\n")
+        path.write_bytes(before + addition)
         try:
             costs.append(run(command, directory))
         finally:

@@ -35,7 +35,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from asynclint.findings import Finding
-from asynclint.project import Program, ProgramModule
+from asynclint.project.modules import ProgramModule
+from asynclint.project.program import Program
 from asynclint.rules.rule import Default, Rule
 
 _HELP = "TODO the cure, without a final full stop"

@@ -33,7 +33,8 @@ from threading import Lock
 from typing import Any
 
 from asynclint.catalog import Catalog, builtin_catalog
-from asynclint.project import Program, ProgramModule
+from asynclint.project.modules import ProgramModule
+from asynclint.project.program import Program
 from asynclint.project.values import External, ExternalInstance
 from interpreters import working
 

@@ -6,38 +6,67 @@ import ast
 import os
 import sys
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asynclint.findings import Finding, Severity
-from asynclint.project import Program, ProgramModule, roots_of
 from asynclint.project.cache import Cache
-from asynclint.project.program import read_source
-from asynclint.rules import Rule, check, find, unsilenced
+from asynclint.project.discovery import roots_of
+from asynclint.project.sources import Sources, read_source
 from asynclint.settings import Settings
-from asynclint.syntax import SourceError
+
+if TYPE_CHECKING:
+    from asynclint.project.modules import ProgramModule
+    from asynclint.project.program import Program
+    from asynclint.rules import Rule
+    from asynclint.syntax import SourceError
 
 _FRAMES = 6000
 
 
 class Checker:
-    """A program, and the rules to hold it against."""
+    """A program, and the rules to hold it against.
+
+    What looks at programs is imported when there is one to look at: where nothing has changed, its start would be most
+    of a run.
+
+    Attributes:
+        sources: The files and directories of the program.
+    """
 
     def __init__(self, settings: Settings, paths: Iterable[str | Path], *, cache: Cache | None = None) -> None:
         """Make a checker for the files at, and below, `paths`."""
         # Linking nests as deep as what it reads; on the interpreter's own stack, which has room for far more.
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _FRAMES))
         self.settings: Settings = settings
-        self.rules: tuple[Rule, ...] = settings.rules()
+        self.sources: Sources = Sources(are_noted=cache is not None)
+        self._cache = cache
         self._roots = list(dict.fromkeys([*map(str, roots_of(paths)), *settings.roots]))
-        self.program: Program = Program(
-            self._roots, cache=cache, catalog=settings.catalog(), follow=settings.follow, likely=settings.preview
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that are on."""
+        return self.settings.rules()
+
+    @cached_property
+    def program(self) -> Program:
+        """What the files belong to."""
+        from asynclint.project.program import Program
+
+        return Program(
+            self._roots,
+            cache=self._cache,
+            sources=self.sources,
+            catalog=self.settings.catalog(),
+            follow=self.settings.follow,
+            likely=self.settings.preview,
         )
 
     def question(self) -> str:
         """All that findings depend on beside the files."""
-        rules = [rule.code for rule in self.rules]
         environment = os.environ.get("VIRTUAL_ENV", sys.prefix) if "first-party" not in self.settings.follow else ""
-        return repr((self.settings, rules, self._roots, Path.cwd(), environment, sys.version_info[:2]))
+        return repr((self.settings, self._roots, Path.cwd(), environment, sys.version_info[:2]))
 
     def check(self, path: str, *, only_async: bool = False) -> list[Finding]:
         """The findings in a file that no `# noqa` on their lines silences; ASY000 where it cannot be analysed.
@@ -45,6 +74,9 @@ class Checker:
         Args:
             only_async: A file that does not have the word `async` costs one read: it has nothing to find.
         """
+        from asynclint.rules import unsilenced
+        from asynclint.syntax import SourceError
+
         try:
             source = read_source(path)
             if only_async and b"async" not in source:
@@ -63,6 +95,9 @@ class Checker:
             tree: Its syntax tree, where the caller has parsed it.
             noqa: Leave out what a `# noqa` on its own lines silences.
         """
+        from asynclint.rules import unsilenced
+        from asynclint.syntax import SourceError
+
         try:
             module = self.program.load_source(path, source, tree)
         except SourceError as error:
@@ -71,11 +106,16 @@ class Checker:
         return unsilenced(module, findings) if noqa else findings
 
     def _findings(self, module: ProgramModule) -> list[Finding]:
+        from asynclint.rules import check
+
         found = check(module, self.program, self.rules, preview=self.settings.preview)
         return [finding for finding in found if self.settings.wants(finding)]
 
 
 def _not_analysed(path: str, error: OSError | SourceError) -> Finding:
+    from asynclint.rules import find
+    from asynclint.syntax import SourceError
+
     (rule,) = find("ASY000")
     if isinstance(error, SourceError):
         line, column, message = error.line, error.column, f"not analysed: {error}"

@@ -16,11 +16,10 @@ from asynclint.checking import Checker
 from asynclint.findings import Context, Finding, Severity
 from asynclint.project.cache import DIRECTORY, Cache
 from asynclint.project.discovery import discover
-from asynclint.project.program import read_source
+from asynclint.project.sources import read_source
 from asynclint.report import formats, renderer
 from asynclint.report.running import Stopwatch, described, progress
-from asynclint.rules import all_rules, find, page
-from asynclint.running import Files, Runner
+from asynclint.running import Runner
 from asynclint.settings import SettingsError, load_settings, near
 
 if TYPE_CHECKING:
@@ -137,11 +136,10 @@ class _Run:
         )
         self.cache = None if no_cache else Cache(cache_dir)
         self.checker = Checker(self.settings, places, cache=self.cache)
-        discovered = discover(self.paths, self.settings.exclude)
-        self.files = Files(discovered.named, discovered.found)
-        self.failed = bool(discovered.problems)
+        self.files = discover(self.paths, self.settings.exclude)
+        self.failed = bool(self.files.problems)
         self._show_traceback = show_traceback
-        for problem in discovered.problems:
+        for problem in self.files.problems:
             click.echo(f"asynclint: {problem}", err=True)
 
     def findings(self, jobs: int, advanced: Callable[[int], None] | None = None) -> Iterator[Finding]:
@@ -274,6 +272,8 @@ def _fix_to_the_end(checker: Checker, path: str, *, unsafe: bool) -> tuple[FixRe
 @click.argument("rule", metavar="CODE|NAME")
 def explain(rule: str) -> int:
     """Say what a rule is about, with examples: `explain ASY101` or `explain blocking-sleep`."""
+    from asynclint.rules import all_rules, find, page
+
     rules = find(rule)
     if not rules:
         known = {word for known in all_rules() for word in (known.code, known.name)}
@@ -308,6 +308,8 @@ def clear(cache_dir: Path) -> int:
 @_asynclint.command()
 def rules() -> int:
     """List all rules."""
+    from asynclint.rules import all_rules
+
     for rule in all_rules():
         click.echo(f"{rule.code}  {rule.name:<24} {rule.default:<8} fix: {rule.fix:<7} {rule.summary}")
     return CLEAN

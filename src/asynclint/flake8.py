@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 from asynclint.checking import Checker
 from asynclint.findings import Finding
-from asynclint.project import roots_of
 from asynclint.project.cache import DIRECTORY, Cache
+from asynclint.project.discovery import roots_of
 from asynclint.rules import all_rules
 from asynclint.settings import SettingsError, load_settings
 

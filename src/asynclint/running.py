@@ -6,18 +6,19 @@ import gc
 import os
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from asynclint.checking import Checker
 from asynclint.findings import Finding
-from asynclint.project import Program
 from asynclint.project.cache import Cache
+from asynclint.project.discovery import Files
 from asynclint.project.kept import KeptFindings
-from asynclint.project.program import read_source
-from asynclint.syntax import SourceError
+from asynclint.project.sources import read_source
+
+if TYPE_CHECKING:
+    from asynclint.project.program import Program
 
 _PAYS = 3_000_000
 """Bytes of source to check from which on processes are worth their start."""
@@ -41,21 +42,6 @@ class Outcome(NamedTuple):
     kept: bool = False
 
 
-@dataclass(slots=True)
-class Files:
-    """Files to check: those given by name, which are looked at whatever they hold, and those found by looking."""
-
-    named: Sequence[str] = ()
-    found: Sequence[str] = ()
-
-    def __len__(self) -> int:
-        return len(self.named) + len(self.found)
-
-    def __iter__(self) -> Iterator[tuple[str, bool]]:
-        yield from ((path, False) for path in self.named)
-        yield from ((path, True) for path in self.found)
-
-
 class Runner:
     """A run of a checker over files.
 
@@ -77,8 +63,7 @@ class Runner:
         self._advanced = advanced or (lambda _: None)
         self._kept = None
         if store is not None:
-            program = checker.program
-            self._kept = KeptFindings(store, checker.question(), program.sources, program.digest)
+            self._kept = KeptFindings(store, checker.question(), checker.sources, lambda: checker.program)
 
     def run(self, files: Files) -> Iterator[Outcome]:
         """What comes of each file, in their order, whatever the number of processes."""
@@ -156,7 +141,7 @@ class Runner:
 
 def check_one(checker: Checker, path: str, only_async: bool) -> Outcome:
     """Check a file; an internal error in one file hides nothing in the others."""
-    sources = checker.program.sources
+    sources = checker.sources
     sources.mask = sources.bit(os.path.abspath(path))
     try:
         findings = checker.check(path, only_async=only_async)
@@ -168,6 +153,7 @@ def check_one(checker: Checker, path: str, only_async: bool) -> Outcome:
 def _gather(program: Program, paths: list[str], copies: int) -> None:
     """Load all modules that checking is likely to need."""
     from asynclint.crew import Crew
+    from asynclint.syntax import SourceError
 
     def in_copy(task: tuple[str, bool]) -> tuple[str, str] | None:
         with suppress(OSError, SourceError):

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from asynclint.catalog import Catalog, builtin_catalog, read_catalog
 from asynclint.findings import Context, Finding, Severity
-from asynclint.rules import Default, Rule, all_rules
+
+if TYPE_CHECKING:
+    from asynclint.catalog import Catalog
+    from asynclint.rules import Rule
 
 _WHOLE_CODE = len("ASY101")
 _FEW = 10
@@ -88,6 +90,8 @@ class Settings:
 
     def catalog(self) -> Catalog:
         """The catalogue with what these settings add to it, and take from it."""
+        from asynclint.catalog import builtin_catalog, read_catalog
+
         if not (self.categories or self.sinks or self.safe or self.offloads):
             return builtin_catalog()
         catalog = read_catalog()
@@ -105,9 +109,13 @@ class Settings:
 
     def rules(self) -> tuple[Rule, ...]:
         """The rules that these settings turn on."""
+        from asynclint.rules import all_rules
+
         return tuple(rule for rule in all_rules() if self._enables(rule))
 
     def _enables(self, rule: Rule) -> bool:
+        from asynclint.rules import Default
+
         wanted = max((_match(rule, selector) for selector in self.select), default=0)
         unwanted = max((_match(rule, selector) for selector in self.ignore), default=0)
         if rule.default is Default.OPT or (rule.default is Default.PREVIEW and not self.preview):
@@ -194,11 +202,19 @@ def _follow(value: Any, where: str) -> tuple[str, ...]:
 def _graded(value: Any, where: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
         raise SettingsError(f"{where} must be a table of categories, not {value!r}")
-    known = builtin_catalog().categories
     return tuple(
-        (_one_of(name, known, f"{where}: a category"), _one_of(severity, (*Severity, _OFF), f"{where} `{name}`"))
+        (
+            _one_of(name, _categories(), f"{where}: a category"),
+            _one_of(severity, (*Severity, _OFF), f"{where} `{name}`"),
+        )
         for name, severity in value.items()
     )
+
+
+def _categories() -> Iterable[str]:
+    from asynclint.catalog import builtin_catalog
+
+    return builtin_catalog().categories
 
 
 def _sinks(value: Any, where: str) -> tuple[tuple[tuple[str, str], ...], ...]:
@@ -213,7 +229,7 @@ def _sinks(value: Any, where: str) -> tuple[tuple[tuple[str, str], ...], ...]:
         if missing := {"name", "category"} - table.keys():
             raise SettingsError(f"{where}: a sink needs `{min(missing)}`, and {table!r} has none")
         _dotted([table["name"]], where)
-        _one_of(table["category"], builtin_catalog().categories, f"{where} `category`")
+        _one_of(table["category"], _categories(), f"{where} `category`")
         _one_of(table.get("severity", "info"), Severity, f"{where} `severity`")
     return tuple(tuple(table.items()) for table in value)
 
@@ -244,6 +260,8 @@ def _codes(values: Iterable[str], where: str) -> tuple[str, ...]:
     """
     codes = []
     for value in values:
+        from asynclint.rules import all_rules
+
         selector = value.strip().lower() if "-" in value else value.strip().upper()
         if not selector or not any(_match(rule, selector) for rule in all_rules()):
             known = {rule.code for rule in all_rules()} | {rule.name for rule in all_rules()}

@@ -16,7 +16,7 @@ import pytest
 
 from asynclint.findings import Action, Finding, Fix, Safety, Severity
 from asynclint.fixes import FixResult, fix_source
-from asynclint.project import Program
+from asynclint.project.program import Program
 from asynclint.rules import Default, Rule, all_rules, check, unsilenced
 from asynclint.settings import Settings
 

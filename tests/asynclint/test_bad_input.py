@@ -176,20 +176,20 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str], tmp_path:
 
 
 def test_a_bug_in_a_rule_hides_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    from asynclint import checking
+    from asynclint import rules
     from asynclint.cli import run
 
     (tmp_path / "a.py").write_text("async def f(): ...\n")
     (tmp_path / "good.py").write_text(BLOCKING)
     monkeypatch.chdir(tmp_path)
-    real = checking.check
+    real = rules.check
 
     def fails_on_a(module, *arguments, **options):
         if module.shown == "a.py":
             raise KeyError("a bug")
         return real(module, *arguments, **options)
 
-    monkeypatch.setattr(checking, "check", fails_on_a)
+    monkeypatch.setattr(rules, "check", fails_on_a)
     assert run(["check", "--no-cache", "."]) == 2
     output = capsys.readouterr()
     assert GOOD in output.out

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import pytest
 from asynclint.checking import Checker
 from asynclint.findings import Finding
 from asynclint.project.cache import Cache, with_checksum
-from asynclint.running import Files, Runner
+from asynclint.project.discovery import Files
+from asynclint.running import Runner
 from asynclint.settings import Settings
 from asynclint.syntax import extract
 from support.command import asynclint
@@ -104,11 +107,11 @@ def test_two_runs_may_write_at_once(tmp_path: Path) -> None:
 # -- findings ----------------------------------------------------------------------------------------------------------
 
 
-def checked(root: Path, store: Path | None = None, jobs: int = 1) -> tuple[list[Finding], int]:
+def checked(root: Path, store: Path | None = None, jobs: int = 1, files: str = "**/*.py") -> tuple[list[Finding], int]:
     """The findings below `root`, and how many files were looked at."""
     cache = Cache(store) if store is not None else None
     checker = Checker(Settings(), [root], cache=cache)
-    outcomes = list(Runner(checker, cache, jobs=jobs).run(Files(found=sorted(map(str, root.glob("**/*.py"))))))
+    outcomes = list(Runner(checker, cache, jobs=jobs).run(Files(found=sorted(map(str, root.glob(files))))))
     if cache is not None:
         cache.close()
     return [finding for outcome in outcomes for finding in outcome.findings], sum(not o.kept for o in outcomes)
@@ -132,12 +135,62 @@ def test_nothing_is_looked_at_while_nothing_changes(program: Path, tmp_path: Pat
     assert checked(program, tmp_path / "cache") == (first, 0)
 
 
+def test_what_analyses_is_not_imported_while_nothing_changes(program: Path) -> None:
+    script = "import sys; from asynclint.cli import run; run(['check', '.']); print(*sys.modules)"
+
+    def imported() -> set[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=program, capture_output=True, encoding="utf-8", check=True
+        )
+        return {"asynclint.syntax", "asynclint.catalog", "asynclint.rules"} & set(done.stdout.split())
+
+    assert len(imported()) == 3
+    assert imported() == set()
+
+
 def test_a_change_reaches_the_files_that_depend_on_it_and_no_others(program: Path, tmp_path: Path) -> None:
     checked(program, tmp_path / "cache")
     (program / "helper.py").write_text("def pause():\n    pass\n")
     findings, looked_at = checked(program, tmp_path / "cache")
     assert [Path(finding.path).name for finding in findings] == ["other.py"]
     assert looked_at == 2  # the helper, and the entry that calls it
+
+
+def test_a_change_of_nothing_but_comments_reaches_no_file(program: Path, tmp_path: Path) -> None:
+    first, _ = checked(program, tmp_path / "cache")
+    for name in ("entry.py", "helper.py"):
+        with (program / name).open("a") as file:
+            file.write("# nothing\n")
+    assert checked(program, tmp_path / "cache") == (first, 0)
+    assert checked(program, tmp_path / "cache") == (first, 0)
+
+
+@pytest.mark.parametrize("between", [(), ("other.py",)], ids=["at once", "after a run over others"])
+def test_a_comment_beside_a_call_is_shown_with_it(between: tuple[str, ...], program: Path, tmp_path: Path) -> None:
+    checked(program, tmp_path / "cache")
+    (program / "helper.py").write_bytes(PAUSE.replace(b"sleep(1)", b"sleep(1)  # a nap"))
+    for files in between:
+        checked(program, tmp_path / "cache", files=files)
+    (finding, _), _ = checked(program, tmp_path / "cache")
+    assert finding.chain[-1].text == "time.sleep(1)  # a nap"
+
+
+def test_a_comment_that_silences_is_heeded(program: Path, tmp_path: Path) -> None:
+    checked(program, tmp_path / "cache")
+    (program / "helper.py").write_bytes(PAUSE.replace(b"sleep(1)", b"sleep(1)  # noqa: ASY201"))
+    findings, _ = checked(program, tmp_path / "cache")
+    assert [Path(finding.path).name for finding in findings] == ["other.py"]
+
+
+def test_many_changes_at_once_are_all_seen(tmp_path: Path) -> None:
+    root = tmp_path / "program"
+    root.mkdir()
+    for number in range(50):
+        (root / f"m{number}.py").write_text("import time\n\nasync def main():\n    time.sleep(1)\n")
+    assert len(checked(root, tmp_path / "cache")[0]) == 50
+    for number in range(30):
+        (root / f"m{number}.py").write_text("async def main():\n    pass\n")
+    assert len(checked(root, tmp_path / "cache")[0]) == 20
 
 
 def test_a_new_file_that_hides_a_library_is_seen(program: Path, tmp_path: Path) -> None:
@@ -179,12 +232,18 @@ def test_a_warm_run_finds_what_a_cold_one_does_after_random_edits(tmp_path: Path
         text = f"import time\n{imports}\ndef work():\n    {body}\n\nasync def main():\n{entry}"
         (root / f"{name}.py").write_text(text)
 
+    def remark(name: str) -> None:
+        path = root / f"{name}.py"
+        lines = path.read_text().split("\n")
+        lines[choice.randrange(len(lines))] += choice.choice(["  # why", "  # noqa", "  # noqa: ASY201"])
+        path.write_text("\n".join(lines))
+
     for name in names:
         write(name)
-    for _ in range(25):
-        warm, _ = checked(root, tmp_path / "cache")
-        assert warm == checked(root)[0]
-        write(choice.choice(names))
+    for _ in range(50):
+        files = choice.choice(["*.py", "m1*.py"])
+        assert checked(root, tmp_path / "cache", files=files)[0] == checked(root, files=files)[0]
+        choice.choice([write, remark])(choice.choice(names))
 
 
 # -- processes ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 
 from asynclint.findings import Finding, Safety
 from asynclint.fixes import fix_file, write
-from asynclint.project import Program
+from asynclint.project.program import Program
 from asynclint.rules import Default, all_rules, check
 
 PROGRAM = """\

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from asynclint.checking import Checker
-from asynclint.project import Program, roots_of
+from asynclint.project.discovery import roots_of
+from asynclint.project.program import Program
 from asynclint.settings import Settings
 
 PAUSE = "import time\n\n\ndef pause():\n    time.sleep(1)\n"

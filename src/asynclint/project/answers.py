@@ -5,44 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from asynclint.project.sources import Sources
+
 T = TypeVar("T")
 _DEPTH = 200
 """Questions nest (a call's result is another call's result …); beyond this the answer is: not known."""
 _COMPLETE = 1 << 30
-
-
-class Sources:
-    """Which files and directories the answers being worked out are drawn from.
-
-    A set of them is an `int` with a bit for each, so that uniting sets costs next to nothing.
-
-    Attributes:
-        mask: What was looked at since `mask` was last set.
-        names: Bit number to file or directory.
-        are_noted: Somebody will ask; otherwise all sets are empty.
-    """
-
-    __slots__ = ("_numbers", "are_noted", "mask", "names")
-
-    def __init__(self, *, are_noted: bool = True) -> None:
-        self.are_noted: bool = are_noted
-        self.mask: int = 0
-        self.names: list[str] = []
-        self._numbers: dict[str, int] = {}
-
-    def bit(self, name: str) -> int:
-        """The set that holds just this file or directory."""
-        if not self.are_noted:
-            return 0
-        number = self._numbers.get(name)
-        if number is None:
-            number = self._numbers[name] = len(self.names)
-            self.names.append(name)
-        return 1 << number  # not kept: the bits of many files would be long numbers
-
-    def named(self, mask: int) -> list[str]:
-        """The files and directories of a set."""
-        return [self.names[number] for number, bit in enumerate(reversed(f"{mask:b}")) if bit == "1"]
 
 
 class Answers:

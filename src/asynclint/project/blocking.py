@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from asynclint.catalog import Sink
 from asynclint.findings import Hop
-from asynclint.project.answers import Sources
 from asynclint.project.callgraph import CallGraph, Edge, Node, Target
 from asynclint.project.components import components
 from asynclint.project.guards import Guards, carried, is_proven, within
 from asynclint.project.kinds import Kinds
 from asynclint.project.modules import ProgramModule
+from asynclint.project.sources import Sources
 from asynclint.syntax import Call
 
 _CONDITION = "threading.Condition.wait"

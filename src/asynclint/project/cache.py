@@ -13,24 +13,22 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asynclint.syntax import FORMAT, Module
-
 if TYPE_CHECKING:
     import sqlite3
+
+    from asynclint.syntax import Module
 
 DIRECTORY = ".asynclint_cache"
 LIMIT = 512 * 2**20
 """Bytes of text that are kept; what has not been used for longest goes first."""
 _BATCH = 500
 _HOUR = 3600
+_FACTS = "SELECT value FROM facts WHERE key = ?"
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT, size INTEGER, used INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS runs (key TEXT PRIMARY KEY, value TEXT, used INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS findings (run TEXT, path TEXT, value TEXT, PRIMARY KEY (run, path)) WITHOUT ROWID",
 )
-
-_EDITION = f"{FORMAT}:{sys.version_info[0]}.{sys.version_info[1]}"
-"""Facts depend on the analyser and on the grammar of the interpreter that runs it."""
 
 
 class Cache:
@@ -67,20 +65,28 @@ class Cache:
 
     @staticmethod
     def key(digest: str) -> str:
-        """The key of a source text with this digest."""
-        return f"{_EDITION}:{digest}"
+        """The key of a source text with this digest: facts depend on the analyser, and on the grammar of its Python."""
+        from asynclint.syntax import FORMAT
+
+        return f"{FORMAT}:{sys.version_info[0]}.{sys.version_info[1]}:{digest}"
 
     # -- facts -------------------------------------------------------------------------------------------------------
 
     def get(self, key: str) -> Module | None:
         """The facts stored under `key`."""
-        for (value,) in self.rows("SELECT value FROM facts WHERE key = ?", key):
-            text = checked(value)
-            if text is not None:
-                with suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
-                    self._used.append(key)
-                    return Module.from_text(text)
+        from asynclint.syntax import Module
+
+        text = self.text(key)
+        if text:
+            with suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
+                self._used.append(key)
+                return Module.from_text(text)
         return None
+
+    def text(self, key: str) -> str:
+        """The text of the facts stored under `key`; `""` if there is none."""
+        values = [self._fresh[key]] if key in self._fresh else [value for (value,) in self.rows(_FACTS, key)]
+        return next(filter(None, map(checked, values)), "")
 
     def put(self, key: str, text: str) -> None:
         """Remember facts as text; they are written by `flush`."""

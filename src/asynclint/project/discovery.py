@@ -1,4 +1,4 @@
-"""Which files to check."""
+"""Which files to check, and where their imports start from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _SKIPPED = frozenset(
     (
@@ -20,14 +21,15 @@ _SKIPPED = frozenset(
     )
 )
 """Directories that hold no code of the project; so do those whose name begins with a dot."""
+_PROJECT = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
 @dataclass(slots=True)
-class Discovered:
+class Files:
     """Files to check.
 
     Attributes:
-        named: Those given as such, which are looked at whatever they are called.
+        named: Those given as such, which are looked at whatever they are called and hold.
         found: Those found in directories.
         problems: One line for each path that leads nowhere.
     """
@@ -36,8 +38,16 @@ class Discovered:
     found: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self.named) + len(self.found)
 
-def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Discovered:
+    def __iter__(self) -> Iterator[tuple[str, bool]]:
+        """Each file, and whether it was found in a directory."""
+        yield from ((path, False) for path in self.named)
+        yield from ((path, True) for path in self.found)
+
+
+def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Files:
     """The Python files that `paths` name or hold: each once, those of a directory in order of name.
 
     Directories reached through symbolic links are not entered, so a loop of links ends. What is not a regular file is
@@ -47,7 +57,7 @@ def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Discovered:
         paths: Files and directories.
         exclude: Patterns in the manner of `.gitignore`, for files found in directories.
     """
-    result = Discovered()
+    result = Files()
     seen: set[str] = set()
     excluded = _matcher(exclude)
     for path in map(os.path.normpath, paths):
@@ -102,3 +112,34 @@ def _matcher(patterns: Iterable[str]) -> Callable[[str, str], bool]:
 
     spec = GitIgnoreSpec.from_lines(patterns)
     return lambda file, directory: spec.match_file(os.path.relpath(file, directory))
+
+
+def roots_of(paths: Iterable[str | Path]) -> list[Path]:
+    """The source roots that make the given files importable.
+
+    A file's root is the parent of its topmost package; a directory given as such is a root, and so is its `src`. A
+    directory without an `__init__.py` in a package that has one is part of it (PEP 420).
+    """
+    roots: dict[Path, None] = {}
+    for path in (Path(path).absolute() for path in paths):
+        # `os.path` answers no where `pathlib` raises: in a directory that may not be looked into.
+        directory = path if os.path.isdir(path) else path.parent
+        package: Path | None = directory
+        while package is not None:
+            directory = package
+            while os.path.isfile(directory / "__init__.py") and directory != directory.parent:
+                directory = directory.parent
+            package = _package_around(directory)
+        roots[directory] = None
+        if directory == path and os.path.isdir(path / "src"):
+            roots[path / "src"] = None
+    return list(roots)
+
+
+def _package_around(directory: Path) -> Path | None:
+    """The nearest directory above, within the project, that is a regular package."""
+    while directory != directory.parent and not any(os.path.exists(directory / mark) for mark in _PROJECT):
+        directory = directory.parent
+        if os.path.isfile(directory / "__init__.py"):
+            return directory
+    return None

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asynclint.findings import Action, Context, Finding, Fix, Hop, Safety, Severity
-from asynclint.project.answers import Sources
 from asynclint.project.cache import Cache, checked, with_checksum
+from asynclint.project.sources import Sources, digest_of
+
+if TYPE_CHECKING:
+    from asynclint.project.modules import ProgramModule
+    from asynclint.project.program import Program
+
+_FEW = 20
+"""Files that are looked into for what has changed; where there are more, reading them is for several processes."""
 
 
 class KeptFindings:
@@ -22,27 +29,37 @@ class KeptFindings:
     Files and directories keep their bit numbers from run to run, so that what a file's findings depend on is one `int`.
     """
 
-    def __init__(self, store: Cache, question: str, sources: Sources, digest: Callable[[str], str]) -> None:
+    def __init__(self, store: Cache, question: str, sources: Sources, program: Callable[[], Program]) -> None:
         """Look up what is kept.
 
         Args:
             question: All that findings depend on beside the sources: settings, roots, directory.
             sources: Numbered as in the run before; must be empty.
-            digest: Gives the digest of a file's bytes or a directory's listing as they are now.
+            program: Gives the program of these sources; asked only where something has changed.
         """
         self._store = store
-        self._run = blake2b(f"{_edition()}\n{question}".encode(), digest_size=16).hexdigest()
+        self._run = digest_of(f"{_edition()}\n{question}".encode())
         self._sources = sources
-        self._digest = digest
         self._fresh: dict[str, tuple[int, list[Finding]]] = {}
-        self._changed = 0
+        self._confirmed: set[str] = set()
+        others: dict[str, str] = {}
         self._stored: list[Any] = store.rows("SELECT value FROM runs WHERE key = ?", self._run)
         for (value,) in self._stored:
             with suppress(ValueError, TypeError, RecursionError):
                 for name, known in json.loads(checked(value) or "[]"):
-                    bit = sources.bit(name)
-                    if digest(name) != known:
-                        self._changed |= bit
+                    sources.bit(name)
+                    if sources.digest(name) != known:
+                        others[name] = known
+        self._same: dict[str, ProgramModule] = {}
+        """Files that have changed, but not in what they mean, as findings name them."""
+        self._changed = self._edited = 0
+        for name, known in others.items():
+            module = program().reread(name, known) if len(others) <= _FEW else None
+            if module is None:
+                self._changed |= sources.bit(name)
+            else:
+                self._edited |= sources.bit(name)
+                self._same[module.shown] = module
         self._rows: dict[str, tuple[int, str]] = {}
         if self._stored:
             for path, value in store.rows("SELECT path, value FROM findings WHERE run = ?", self._run):
@@ -56,9 +73,18 @@ class KeptFindings:
         if not mask or mask & self._changed:
             return None
         try:
-            return [_finding(data) for data in json.loads(text)]
+            findings = [_finding(data) for data in json.loads(text)]
         except (ValueError, TypeError, LookupError, RecursionError):
             return None
+        if not all(self._reads_so(hop) for finding in findings for hop in finding.chain):
+            return None
+        self._confirmed.add(path)
+        return findings
+
+    def _reads_so(self, hop: Hop) -> bool:
+        """Whether the line of a hop is what it was."""
+        module = self._same.get(hop.path)
+        return module is None or module.line(hop.line).strip() == hop.text
 
     def put(self, path: str, mask: int, findings: list[Finding]) -> None:
         """Keep the findings in a file, drawn from the sources in `mask`."""
@@ -66,13 +92,13 @@ class KeptFindings:
 
     def save(self) -> None:
         """Write what was put, unless another run has written meanwhile: it is right, too."""
-        if not self._fresh and not self._changed:
+        if not self._fresh and not self._changed and not self._edited:
             return
-        names = with_checksum(json.dumps([(name, self._digest(name)) for name in self._sources.names]))
+        names = with_checksum(json.dumps([(name, self._sources.digest(name)) for name in self._sources.names]))
         gone = [
             (self._run, path)
             for path, (mask, _) in self._rows.items()
-            if mask & self._changed and path not in self._fresh
+            if mask & (self._changed | self._edited) and path not in self._fresh and path not in self._confirmed
         ]
         rows = [
             (self._run, path, with_checksum(f"{mask:x} {json.dumps([asdict(f) for f in findings])}"))
@@ -112,7 +138,14 @@ def _finding(data: dict[str, Any]) -> Finding:
 @cache
 def _edition() -> str:
     """Changes whenever a file of asynclint does."""
-    package = Path(__file__).parents[1]
-    stats = ((path, path.stat()) for path in sorted(package.rglob("*")) if path.suffix in (".py", ".toml"))
-    seen = "\n".join(f"{path.relative_to(package)} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
-    return blake2b(seen.encode(), digest_size=16).hexdigest()
+    return digest_of("\n".join(sorted(_stamps(Path(__file__).parents[1]))).encode())
+
+
+def _stamps(directory: str | Path) -> Iterator[str]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _stamps(entry.path)
+            elif entry.name.endswith((".py", ".toml")):
+                status = entry.stat()
+                yield f"{entry.path} {status.st_size} {status.st_mtime_ns}"

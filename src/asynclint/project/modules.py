@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
-from asynclint.project.answers import Sources
+from asynclint.project.sources import Sources
 from asynclint.project.values import Values
 from asynclint.syntax import Module
 
 _TESTS = {"test", "tests"}
-_PROJECT = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
 class ProgramModule:
@@ -105,7 +104,7 @@ def decode(source: bytes) -> str:
 class ModuleMap:
     """Finds the file, or the namespace directory, that an import means.
 
-    Only names below `roots` belong to the program; all others are external. Directories are listed once each.
+    Only names below `roots` belong to the program; all others are external.
     """
 
     def __init__(
@@ -115,7 +114,6 @@ class ModuleMap:
         self.roots: list[str] = [os.path.abspath(root) for root in roots]
         self._sources = sources or Sources()
         self._follows = follows or (lambda _: False)
-        self._listings: dict[str, dict[str, bool]] = {}
         self._absolute: dict[str, str] = {}
         self._within: dict[tuple[str, str], tuple[str, int]] = {}
         self._root_bits = sum({self._sources.bit(root) for root in self.roots})
@@ -138,7 +136,7 @@ class ModuleMap:
         for _ in range(dots - 1):
             directory = os.path.dirname(directory)
         initialiser = os.path.join(directory, "__init__.py")
-        return initialiser if "__init__.py" in self.listing(directory) else directory
+        return initialiser if self._sources.is_package(directory) else directory
 
     def within(self, location: str, name: str) -> str:
         """The submodule `name` of the package at `location` (its `__init__.py` or its directory), or `""`."""
@@ -158,10 +156,10 @@ class ModuleMap:
                 return ""
         else:
             directory = location
-        entries = self.listing(directory)
+        entries = self._sources.listing(directory)
         if entries.get(name):
             package = os.path.join(directory, name)
-            if "__init__.py" in self.listing(package):
+            if self._sources.is_package(package):
                 return os.path.join(package, "__init__.py")
         if entries.get(f"{name}.py") is False:
             return os.path.join(directory, f"{name}.py")
@@ -169,7 +167,7 @@ class ModuleMap:
 
     def _holds_python(self, name: str, directory: str) -> bool:
         """A directory without modules is not a namespace package, but data that bears an identifier's name."""
-        entries = self.listing(os.path.join(directory, name))
+        entries = self._sources.listing(os.path.join(directory, name))
         return any(entry.endswith(".py") or is_directory for entry, is_directory in entries.items())
 
     def files_of(self, importer: str, name: str) -> list[str]:
@@ -182,10 +180,6 @@ class ModuleMap:
             location = self.within(location, part) if location else ""
             files.append(location)
         return [file for file in files if file.endswith(".py")]
-
-    def is_package(self, directory: str) -> bool:
-        """Whether a directory is a package with an initialiser."""
-        return "__init__.py" in self.listing(directory)
 
     def dotted(self, path: str) -> str:
         """The name by which the module in a file is imported."""
@@ -207,25 +201,6 @@ class ModuleMap:
         roots = [root for root in self.roots if path.startswith(root + os.sep)]
         return max(roots, key=len, default=os.path.dirname(path))
 
-    def listing(self, directory: str) -> dict[str, bool]:
-        """Entries of a directory that may be modules, and whether each is a directory itself."""
-        self._sources.mask |= self._sources.bit(directory)
-        listing = self._listings.get(directory)
-        if listing is None:
-            listing = {}
-            try:
-                with os.scandir(directory) as entries:
-                    for entry in entries:
-                        if entry.name.endswith(".py"):
-                            if entry.is_file():
-                                listing[entry.name] = False
-                        elif entry.name.isidentifier() and entry.is_dir():
-                            listing[entry.name] = True
-            except OSError:
-                pass
-            self._listings[directory] = listing
-        return listing
-
 
 @cache
 def installed_roots() -> tuple[str, ...]:
@@ -236,34 +211,3 @@ def installed_roots() -> tuple[str, ...]:
     names = {"base": environment, "platbase": environment} if environment else {}
     paths = (sysconfig.get_path(kind, vars=names) for kind in ("purelib", "platlib"))
     return tuple(dict.fromkeys(path for path in paths if path and os.path.isdir(path)))
-
-
-def roots_of(paths: Iterable[str | Path]) -> list[Path]:
-    """The source roots that make the given files importable.
-
-    A file's root is the parent of its topmost package; a directory given as such is a root, and so is its `src`. A
-    directory without an `__init__.py` in a package that has one is part of it (PEP 420).
-    """
-    roots: dict[Path, None] = {}
-    for path in (Path(path).absolute() for path in paths):
-        # `os.path` answers no where `pathlib` raises: in a directory that may not be looked into.
-        directory = path if os.path.isdir(path) else path.parent
-        package: Path | None = directory
-        while package is not None:
-            directory = package
-            while os.path.isfile(directory / "__init__.py") and directory != directory.parent:
-                directory = directory.parent
-            package = _package_around(directory)
-        roots[directory] = None
-        if directory == path and os.path.isdir(path / "src"):
-            roots[path / "src"] = None
-    return list(roots)
-
-
-def _package_around(directory: Path) -> Path | None:
-    """The nearest directory above, within the project, that is a regular package."""
-    while directory != directory.parent and not any(os.path.exists(directory / mark) for mark in _PROJECT):
-        directory = directory.parent
-        if os.path.isfile(directory / "__init__.py"):
-            return directory
-    return None

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 
 from asynclint.project.answers import Answers
-from asynclint.project.modules import ModuleMap, ProgramModule
+from asynclint.project.modules import ProgramModule
 from asynclint.project.resolve import Resolver
+from asynclint.project.sources import Sources
 from asynclint.project.values import ClassValue, FunctionValue, Instance
 
 _MOST_FILES = 300
@@ -25,14 +26,14 @@ class Overrides:
         resolver: Resolver,
         load: Callable[[str], ProgramModule | None],
         mentions: Callable[[str, bytes], bool],
-        modules: ModuleMap,
+        sources: Sources,
         answers: Answers,
     ) -> None:
         """Make a finder; `mentions` tells whether the text of a file holds some bytes."""
         self._resolver = resolver
         self._load = load
         self._mentions = mentions
-        self._modules = modules
+        self._sources = sources
         self._answers = answers
 
     def of(self, stub: FunctionValue) -> list[FunctionValue]:
@@ -70,7 +71,7 @@ class Overrides:
     def _files(self, home: str) -> list[str]:
         """The module itself, and the modules below its directory where that is a package."""
         directory = os.path.dirname(home)
-        if not self._modules.is_package(directory):
+        if not self._sources.is_package(directory):
             return [home]
         files: list[str] = []
         for path in self._below(directory):
@@ -80,9 +81,9 @@ class Overrides:
         return files
 
     def _below(self, directory: str) -> Iterator[str]:
-        for name, is_directory in sorted(self._modules.listing(directory).items()):
+        for name, is_directory in sorted(self._sources.listing(directory).items()):
             path = os.path.join(directory, name)
             if not is_directory:
                 yield path
-            elif self._modules.is_package(path):
+            elif self._sources.is_package(path):
                 yield from self._below(path)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import ast
 import os
-import stat
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
 
 from asynclint.catalog import Catalog, builtin_catalog
-from asynclint.project.answers import Answers, Sources
+from asynclint.project.answers import Answers
 from asynclint.project.blocking import Blocked, Blocking
 from asynclint.project.cache import Cache
 from asynclint.project.callgraph import CallGraph
@@ -23,6 +21,7 @@ from asynclint.project.kinds import Kinds
 from asynclint.project.modules import ModuleMap, ProgramModule, decode
 from asynclint.project.overrides import Overrides
 from asynclint.project.resolve import Resolver
+from asynclint.project.sources import Sources, digest_of, read_source
 from asynclint.project.values import ClassValue, FunctionValue, Instance, ModuleValue, Value, Values
 from asynclint.syntax import Call, Function, Module, SourceError, extract
 
@@ -46,6 +45,7 @@ class Program:
         roots: Iterable[str | Path],
         *,
         cache: Cache | None = None,
+        sources: Sources | None = None,
         catalog: Catalog | None = None,
         follow: Collection[str] = (),
         likely: bool = True,
@@ -53,15 +53,15 @@ class Program:
         """Make a program of the modules below `roots`; nothing is read yet.
 
         Args:
+            sources: What its files are numbered by, where that was begun before.
             follow: Installed packages that belong to it as well; `installed`: all that the catalogue says nothing of.
             likely: Tell of blocking calls that are only likely as well as of proven ones.
         """
         self.catalog: Catalog = catalog or builtin_catalog()
-        self.sources: Sources = Sources(are_noted=cache is not None)
+        self.sources: Sources = sources or Sources(are_noted=cache is not None)
         self._cache = cache
         self._likely = likely
         self._loaded: dict[str, ProgramModule | None] = {}
-        self._digests: dict[str, str] = {}
         # Whether one of its files mentions a class is asked of a package for one class after the other.
         self._text = lru_cache(maxsize=_TEXTS)(read_source)
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -77,7 +77,7 @@ class Program:
         answers = Answers(self.sources)
         load = self._try_load
         self._resolver = Resolver(self._map, load, self.catalog, answers)
-        overrides = Overrides(self._resolver, load, self._mentions, self._map, answers)
+        overrides = Overrides(self._resolver, load, self._mentions, self.sources, answers)
         self._graph = CallGraph(self._resolver, load, self.catalog, answers, overrides)
         kinds = Kinds(self._resolver, self.catalog)
         self._blocking = Blocking(self._graph, load, kinds, self.sources, likely=self._likely)
@@ -101,7 +101,7 @@ class Program:
             if source is None:
                 source = read_source(name)
             if self.sources.are_noted:
-                self._digests[name] = _digest(source)
+                self.sources.digests[name] = digest_of(source)
             module = self._loaded[name] = self._made(name, self._facts(source))
         self.sources.mask |= module.bit
         return module
@@ -127,7 +127,7 @@ class Program:
 
     def _facts(self, source: bytes, tree: ast.Module | None = None) -> Module:
         start = time.process_time()
-        key = "" if self._cache is None else self._cache.key(_digest(source))
+        key = "" if self._cache is None else self._cache.key(digest_of(source))
         facts = None if self._cache is None else self._cache.get(key)
         stage = "reading facts from the cache"
         if facts is None:
@@ -139,20 +139,6 @@ class Program:
         return facts
 
     # -- between runs and processes ----------------------------------------------------------------------------------
-
-    def digest(self, name: str) -> str:
-        """What changes whenever a file, or the names in a directory, do."""
-        digest = self._digests.get(name)
-        if digest is None:
-            try:
-                if os.path.isdir(name):
-                    digest = _digest("\n".join(sorted(self._map.listing(name))).encode())
-                else:
-                    digest = _digest(read_source(name))
-            except OSError:
-                digest = ""
-            self._digests[name] = digest
-        return digest
 
     def written(self, path: str, *, only_async: bool) -> tuple[str, str] | None:
         """The digest of a file and its facts as text, for `preload` in another process.
@@ -166,11 +152,11 @@ class Program:
         source = read_source(path)
         if only_async and b"async" not in source:
             return None
-        return _digest(source), extract(source).to_text()
+        return digest_of(source), extract(source).to_text()
 
     def preload(self, path: str, digest: str, text: str) -> None:
         """Take the facts of a file from their text."""
-        self._digests[path] = digest
+        self.sources.digests[path] = digest
         self._loaded[path] = self._made(path, Module.from_text(text))
         if self._cache is not None:
             self._cache.put(self._cache.key(digest), text)
@@ -178,10 +164,22 @@ class Program:
     def recall(self, path: str) -> bool:
         """Load a module if its facts are in the cache; whether it is loaded now."""
         if path not in self._loaded and self._cache is not None:
-            facts = self._cache.get(self._cache.key(self.digest(path)))
+            facts = self._cache.get(self._cache.key(self.sources.digest(path)))
             if facts is not None:
                 self._loaded[path] = self._made(path, facts)
         return path in self._loaded
+
+    def reread(self, path: str, digest: str) -> ProgramModule | None:
+        """The module in a file whose digest has been another, if it had the same facts then: a comment changes none."""
+        cache = self._cache
+        before = "" if cache is None else cache.text(cache.key(digest))
+        if cache is None or not before:
+            return None
+        try:
+            module = self.load(path)
+        except (OSError, SourceError):
+            return None
+        return module if cache.text(cache.key(self.sources.digest(path))) == before else None
 
     def loaded(self, path: str) -> ProgramModule | None:
         """The module in a file, if it has been loaded."""
@@ -270,26 +268,3 @@ class Program:
         if found is None:
             found = self._blocked[module.path] = self._blocking.calls(module)
         return found
-
-
-def _digest(source: bytes) -> str:
-    return blake2b(source, digest_size=16).hexdigest()
-
-
-def read_source(path: str) -> bytes:
-    """The bytes of a regular file.
-
-    Raises:
-        OSError: It cannot be read, or is something else: a FIFO would never end.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(f"not a regular file: {path}")
-        parts = [os.read(descriptor, status.st_size + 1)]
-        while parts[-1]:
-            parts.append(os.read(descriptor, status.st_size + 1))
-        return b"".join(parts)
-    finally:
-        os.close(descriptor)

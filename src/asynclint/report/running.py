@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from asynclint.project import Program
-from asynclint.project.statistics import statistics
+if TYPE_CHECKING:
+    from asynclint.project.program import Program
 
 _LONG = 200
 """Files from which on a run may take long enough to be watched."""
@@ -56,6 +57,8 @@ def progress(files: int) -> Iterator[Callable[[int], None]]:
 
 def described(program: Program, watch: Stopwatch) -> str:
     """The statistics of a run, as text."""
+    from asynclint.project.statistics import statistics
+
     parsing = program.seconds
     watch.laps["checking them"] -= sum(parsing.values())
     counts = statistics(program)

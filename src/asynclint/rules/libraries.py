@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asynclint.project import ProgramModule
+from asynclint.project.modules import ProgramModule
 
 
 def library_of(module: ProgramModule) -> str:

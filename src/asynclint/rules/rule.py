@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from asynclint.findings import Finding, Fix, Hop, Safety, Severity
-from asynclint.project import Program, ProgramModule, context_of
+from asynclint.project.contexts import context_of
+from asynclint.project.modules import ProgramModule
+from asynclint.project.program import Program
 from asynclint.syntax import Call, Statement
 
 Check = Callable[["Rule", ProgramModule, Program], Iterable[Finding]]
@@ -83,8 +86,8 @@ class Rule:
         end = last or place
         end_line, end_column = end.end_line, end.end_column
         if isinstance(place, Statement) and place.blocks:
-            text = module.line(place.line)[place.column :]
-            end_line, end_column = place.line, place.column + len(text.split(":")[0].split(" ")[0])
+            keyword = re.match(r"\w+", module.line(place.line)[place.column :])
+            end_line, end_column = place.line, place.column + (keyword.end() if keyword else 1)
         context = context_of(module, function)
         severity = severity or self.severity
         return Finding(

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from asynclint.findings import Action, Finding, Fix, Safety, Severity
-from asynclint.project import Blocked, Program, ProgramModule
+from asynclint.project.blocking import Blocked
+from asynclint.project.modules import ProgramModule
+from asynclint.project.program import Program
 from asynclint.rules.blocking.wording import fix_notes, help_for, shown, way
 from asynclint.rules.libraries import library_of
 from asynclint.rules.rule import Default, Rule

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from asynclint.project import Program, ProgramModule
+from asynclint.project.modules import ProgramModule
+from asynclint.project.program import Program
 from asynclint.project.values import Collection, External, ExternalInstance, FunctionValue, Instance, Parts, Value
 from asynclint.syntax import plain
 

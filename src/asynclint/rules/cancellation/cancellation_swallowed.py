@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from asynclint.findings import Finding
-from asynclint.project import Program, ProgramModule
+from asynclint.project.modules import ProgramModule
+from asynclint.project.program import Program
 from asynclint.project.values import External
 from asynclint.rules.cancellation.handlers import awaits_cancelled, caught_cancellation, exposed, passes_on
 from asynclint.rules.outline import statements_in

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from asynclint.project import Program, ProgramModule
+from asynclint.project.modules import ProgramModule
+from asynclint.project.program import Program
 from asynclint.project.values import External, FunctionValue, Value
 from asynclint.rules.outline import calls_in, statements_in
 from asynclint.syntax import Function, Statement

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from asynclint.findings import Finding
-from asynclint.project import Effect, Program, ProgramModule
+from asynclint.project.effects import Effect
+from asynclint.project.modules import ProgramModule
+from asynclint.project.program import Program
 from asynclint.project.values import FunctionValue
 from asynclint.rules.outline import blocks_in
 from asynclint.rules.rule import Rule

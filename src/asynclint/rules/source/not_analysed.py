@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from asynclint.findings import Finding, Severity
-from asynclint.project import Program, ProgramModule
+from asynclint.project.modules import ProgramModule
+from asynclint.project.program import Program
 from asynclint.rules.rule import Rule
 
 
