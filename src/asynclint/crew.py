@@ -6,11 +6,14 @@ import gc
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from queue import SimpleQueue
+from threading import Thread
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -24,6 +27,10 @@ _AHEAD = 2
 """Batches that a copy has been given and not sent back: while one is on its way, it works on the next."""
 _PART = 8
 """A batch is this part of what is left to its taker: large ones first, and small ones, so that all end together."""
+_MOST = 500
+"""Tasks in a batch: so many fit in the pipe, while more would wait until the copy has done those before."""
+_TURN = 0.005
+"""Seconds for which this process does tasks of its own before it looks after the copies again."""
 _GRACE = 5
 """Seconds in which a copy has to end when it is told to."""
 
@@ -74,13 +81,18 @@ class Crew(Generic[Task, Result]):
         self._copies.clear()
 
     def run(
-        self, tasks: Sequence[Task], work: Callable[[Task], Result], advanced: Callable[[int], None]
+        self,
+        tasks: Sequence[Task],
+        work: Callable[[Task], Result],
+        advanced: Callable[[int], None],
+        received: Callable[[Task, Result], Result] = lambda _, result: result,
     ) -> Generator[Result, None, None]:
         """What comes of each task, in their order.
 
         Args:
             work: How this process does tasks.
             advanced: Called with how many more are done.
+            received: Called with a task and its result as soon as a copy has sent it; gives what comes of the task.
         """
         takers = len(self._copies) + 1
         bounds = [len(tasks) * number // takers for number in range(takers + 1)]
@@ -90,10 +102,13 @@ class Crew(Generic[Task, Result]):
             while following not in done:
                 before = len(done)
                 self._hand_out(tasks, left)
-                own = _take(left, 0, 1)
-                for index in own:
-                    done[index] = work(tasks[index])
-                self._take_in(done, left, wait_for_it=not own)
+                until = monotonic() + _TURN
+                while own := _take(left, 0, most=1):
+                    done[own[0]] = work(tasks[own[0]])
+                    if monotonic() > until:
+                        break
+                for index, result in self._take_in(left, wait_for_it=not own):
+                    done[index] = received(tasks[index], result)
                 advanced(len(done) - before)
             yield done.pop(following)
 
@@ -117,7 +132,7 @@ class Crew(Generic[Task, Result]):
                     self._lose(copy, left)
                     break
 
-    def _take_in(self, done: dict[int, Result], left: list[range], *, wait_for_it: bool) -> None:
+    def _take_in(self, left: list[range], *, wait_for_it: bool) -> Iterator[tuple[int, Result]]:
         at_work: dict[Any, _Copy] = {copy.connection: copy for copy in self._copies if copy.batches}
         ready = wait(at_work, None if wait_for_it else 0) if at_work else ()
         for copy in [at_work[connection] for connection in ready]:
@@ -126,7 +141,7 @@ class Crew(Generic[Task, Result]):
             except (OSError, EOFError):
                 self._lose(copy, left)
             else:
-                done.update(zip(copy.batches.popleft(), results, strict=True))
+                yield from zip(copy.batches.popleft(), results, strict=True)
 
     def _lose(self, copy: _Copy, left: list[range]) -> None:
         """Leave the tasks of a copy that has died to whoever has none."""
@@ -136,14 +151,14 @@ class Crew(Generic[Task, Result]):
         copy.process.join()
 
 
-def _take(left: list[range], taker: int, most: int = 0) -> range:
+def _take(left: list[range], taker: int, most: int = _MOST) -> range:
     """The next tasks, at most `most` of them, for one who has some left; or else of half of the longest row."""
     if not left[taker]:
         longest = max(range(len(left)), key=lambda number: len(left[number]))
         rest = left[longest]
         left[longest], left[taker] = rest[: len(rest) // 2], rest[len(rest) // 2 :]
     own = left[taker]
-    size = most or max(1, len(own) // _PART)
+    size = min(most, max(1, len(own) // _PART))
     left[taker] = own[size:]
     return own[:size]
 
@@ -153,6 +168,17 @@ def _serve(connection: Connection, held: Sequence[Connection], parent: int, work
     gc.disable()
     for other in held:
         other.close()
+    sent: SimpleQueue[list[object]] = SimpleQueue()
+
+    def send() -> None:
+        try:
+            while True:
+                connection.send(sent.get())
+        finally:
+            os._exit(1)  # nobody is there, or it cannot be sent
+
+    # What does not fit in the pipe has to wait until the parent looks after it; the work goes on.
+    Thread(target=send, daemon=True).start()
     with suppress(Exception):
         while True:
             results = []
@@ -160,4 +186,4 @@ def _serve(connection: Connection, held: Sequence[Connection], parent: int, work
                 results.append(work(task))
                 if os.getppid() != parent:
                     return  # nobody waits for the rest
-            connection.send(results)
+            sent.put(results)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +17,7 @@ from asynclint.project.kept import KeptFindings
 from asynclint.project.sources import read_source
 
 if TYPE_CHECKING:
+    from asynclint.project.modules import ProgramModule
     from asynclint.project.program import Program
 
 _PAYS = 3_000_000
@@ -146,6 +146,8 @@ def check_one(checker: Checker, path: str, only_async: bool) -> Outcome:
     try:
         findings = checker.check(path, only_async=only_async)
     except Exception as error:  # noqa: BLE001  # whatever a rule raises
+        import traceback
+
         return Outcome(path, [], f"{type(error).__name__}: {error}", traceback.format_exc())
     return Outcome(path, findings, mask=sources.mask)
 
@@ -167,15 +169,20 @@ def _gather(program: Program, paths: list[str], copies: int) -> None:
             if not only_async or b"async" in source:
                 program.load(path, source)
 
-    pending = list(dict.fromkeys(map(os.path.abspath, paths)))
-    seen: set[str] = set()
+    def received(task: tuple[str, bool], row: tuple[str, str] | None) -> None:
+        if row is not None:
+            program.preload(task[0], *row)
+
     with Crew[tuple[str, bool], tuple[str, str] | None](copies, in_copy) as crew:
-        while pending:
-            tasks = [(path, not seen) for path in pending if not program.recall(path)]
-            seen.update(pending)
-            for (path, _), row in zip(tasks, crew.run(tasks, here, lambda _: None), strict=True):
-                if row is not None:
-                    program.preload(path, *row)
-            loaded = [module for path in pending if (module := program.loaded(path)) is not None]
-            needed = (path for module in loaded for path in program.imported(module))
-            pending = [path for path in dict.fromkeys(needed) if path not in seen]
+
+        def loaded(paths: list[str], *, only_async: bool) -> list[ProgramModule]:
+            tasks = [(path, only_async) for path in paths if not program.recall(path)]
+            for _ in crew.run(tasks, here, lambda _: None, received):
+                pass
+            return [module for path in paths if (module := program.loaded(path)) is not None]
+
+        modules = loaded(list(dict.fromkeys(map(os.path.abspath, paths))), only_async=True)
+        known = {module.path for module in modules}
+        imported = dict.fromkeys(path for module in modules for path in program.imported(module))
+        # What those import in turn is seldom asked about.
+        loaded([path for path in imported if path not in known], only_async=False)

@@ -63,6 +63,25 @@ def test_results_come_in_the_order_of_the_tasks(count: int, copies: int) -> None
     assert squares(count, copies) == [number**2 for number in range(count)]
 
 
+def test_what_a_copy_sends_is_received_once_and_becomes_the_result() -> None:
+    received: list[int] = []
+
+    def receive(task: int, result: int) -> int:
+        received.append(task)
+        return -result
+
+    with Crew(2, square) as crew:
+        results = list(crew.run(range(300), square, lambda _: None, receive))
+    assert len(received) == len(set(received)) > 0
+    assert results == [-(task**2) if task in received else task**2 for task in range(300)]
+
+
+def test_results_that_do_not_fit_in_the_pipe_hold_nobody_up() -> None:
+    with Crew(1, lambda task: bytes([task % 256]) * 500_000) as crew:
+        results = crew.run(range(60), lambda task: bytes([task % 256]) * 500_000, lambda _: None)
+        assert [result[0] for result in results] == list(range(60))
+
+
 def test_a_crew_runs_again_and_again() -> None:
     with Crew[int, int](2, lambda task: -task) as crew:
         for count in (3, 0, 50):

@@ -141,7 +141,7 @@ class Program:
     # -- between runs and processes ----------------------------------------------------------------------------------
 
     def written(self, path: str, *, only_async: bool) -> tuple[str, str] | None:
-        """The digest of a file and its facts as text, for `preload` in another process.
+        """The digest of a file, if those are noted, and its facts as text, for `preload` in another process.
 
         Returns:
             `None` for a file without the word `async`, if those alone are wanted.
@@ -152,7 +152,7 @@ class Program:
         source = read_source(path)
         if only_async and b"async" not in source:
             return None
-        return digest_of(source), extract(source).to_text()
+        return digest_of(source) if self.sources.are_noted else "", extract(source).to_text()
 
     def preload(self, path: str, digest: str, text: str) -> None:
         """Take the facts of a file from their text."""
