@@ -5,6 +5,7 @@ there would be imported in place of the standard library's, and so executed. The
 and this module only `sys` until that entry is gone.
 """
 
+import gc
 import os
 import sys
 
@@ -13,9 +14,11 @@ _EXTRA = frozenset(("click", "libcst", "pathspec", "rich"))
 
 def main() -> int:
     """Run the command, and end the process: 0 nothing found, 1 findings, 2 wrong usage or an internal error."""
+    gc.disable()  # imports leave nothing to collect
     try:
         from asynclint.cli import run
 
+        gc.enable()
         code = run(sys.argv[1:])
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:

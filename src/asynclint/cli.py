@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -163,6 +162,8 @@ class _Run:
         try:
             yield
         except Exception as error:  # noqa: BLE001  # whatever a rule raises
+            import traceback
+
             self.say(path, f"{type(error).__name__}: {error}", traceback.format_exc())
 
     def say(self, path: str, error: str, trace: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -272,6 +271,8 @@ def _codes(values: Iterable[str], where: str) -> tuple[str, ...]:
 
 def near(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: the known one that looks most like it, or all when they are few."""
+    from difflib import get_close_matches
+
     names = sorted(set(known))
     matches = get_close_matches(word, names, n=1)
     if matches:

@@ -157,6 +157,8 @@ class CallGraph:
         """Edges for the things a call may run: all that there are for one, a choice for several."""
         if not alternatives or not all(alternatives):
             return []  # one of the things this may be does not block
+        if len(alternatives) == 1:  # mostly
+            return [Edge(call, target) for target in dict.fromkeys(alternatives[0])]
         distinct = {tuple(dict.fromkeys(targets)): None for targets in alternatives}
         if len(distinct) == 1:
             return [Edge(call, target) for target in next(iter(distinct))]

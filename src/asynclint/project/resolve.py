@@ -64,7 +64,10 @@ class Resolver(Members):
             return self.name(module, function, name)
         if "," in ids:
             return self._bindings(module, function, list(map(int, ids.split(","))))
-        return self._bound_to(module, function, module.facts.functions[function], int(ids))
+        facts = module.facts.functions[function]
+        number = int(ids)
+        own = module.own.get(facts.bindings[number][1])  # `self`, above all
+        return own if own is not None else self._bound_to(module, function, facts, number)
 
     def name(self, module: ProgramModule, function: int, name: str) -> Values:
         """What a bare name stands for, looked up in the enclosing scopes."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class ModuleValue:
     """A module or package of the program, by its file, or a namespace package, by its directory."""
 
     location: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class ClassValue:
     """A class of the program."""
 
@@ -20,7 +20,7 @@ class ClassValue:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Instance:
     """An object of a class of the program, or of a subclass.
 
@@ -32,7 +32,7 @@ class Instance:
     after: ClassValue | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class FunctionValue:
     """A function of the program; `receiver` is the class it was looked up on."""
 
@@ -41,35 +41,35 @@ class FunctionValue:
     receiver: ClassValue | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Coroutine:
     """What calling an async function gives."""
 
     function: FunctionValue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Generator:
     """What calling a generator function gives: its body runs when this is iterated over."""
 
     function: FunctionValue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class External:
     """A module, class, function or attribute outside the program, by its dotted name."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class ExternalInstance:
     """An object of a class outside the program."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Collection:
     """A list, a dictionary, an iterator … of known things.
 
@@ -84,14 +84,14 @@ class Collection:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Parts:
     """A tuple, by position."""
 
     parts: tuple[tuple[Value, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Giver:
     """Something that gives known things when it is called, or awaited: a method of a collection, a `Callable[…, T]`."""
 

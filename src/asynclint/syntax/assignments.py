@@ -23,7 +23,7 @@ class AssignmentWalker(ExpressionWalker):
         name = first.id if isinstance(first, ast.Name) else ""
         values = self.values(value, f"store:{name}" if name and len(node.targets) == 1 else "other")
         self._value(values[0])
-        if name and asks_for_loop(value):
+        if name and type(value) is ast.Call and asks_for_loop(value):
             scope.loops.add(name)
         for target in node.targets:
             if type(value) is ast.Tuple and type(target) is ast.Tuple and len(target.elts) == len(value.elts):
@@ -31,7 +31,8 @@ class AssignmentWalker(ExpressionWalker):
                     self.bind_target(element, [self._quietly(part)])
             else:
                 self.bind_target(target, values)
-        note_asked(first, value, scope)
+        if scope.options >= 0:
+            note_asked(first, value, scope)
 
     def _quietly(self, node: ast.expr) -> str:
         """The access path of an expression whose calls are recorded already."""
@@ -51,7 +52,8 @@ class AssignmentWalker(ExpressionWalker):
             self.bind_target(node.target, [value])
         else:
             self.bind_target(node.target, [f": {declared}"])
-        note_asked(node.target, node.value, self.scope)
+        if self.scope.options >= 0:
+            note_asked(node.target, node.value, self.scope)
 
     def _augassign(self, node: ast.AugAssign) -> None:
         self.path(node.value)

@@ -75,18 +75,18 @@ class ExpressionWalker:
         """Walk what is only evaluated where conditions hold."""
         scope = self.scope
         guards, records = scope.guards, scope.records
-        self.assume(known)
+        if known:
+            self.assume(known)
         found = walk(*arguments, **options)
         scope.guards, scope.records = guards, records
         return found
 
     def assume(self, known: list[str]) -> None:
         """From here on conditions hold."""
-        if known:
-            scope = self.scope
-            if OFF_LOOP in known:
-                scope.records = False  # not code that blocks a loop
-            scope.guards = [*scope.guards, *(c for c in known if c != OFF_LOOP and c not in scope.guards)]
+        scope = self.scope
+        if OFF_LOOP in known:
+            scope.records = False  # not code that blocks a loop
+        scope.guards = [*scope.guards, *(c for c in known if c != OFF_LOOP and c not in scope.guards)]
 
     def rest(self, node: ast.AST, use: str = "other") -> str:
         """Walk what has no access path of its own: all child expressions, in order."""
@@ -141,9 +141,16 @@ class ExpressionWalker:
         function = node.func
         # What is called is looked up, too, but a property that gives a function is rare.
         target = self._member(function) if type(function) is ast.Attribute else self.path(function)
-        consumed = "for" if target in _CONSUMERS else "other"
-        arguments = [self._argument(argument, consumed) for argument in node.args] if node.args else NOTHING
-        keywords = {k.arg or "**": self._argument(k.value) for k in node.keywords} if node.keywords else NO_KEYWORDS
+        arguments, keywords = NOTHING, NO_KEYWORDS
+        if node.args:
+            consumed = "for" if target in _CONSUMERS else "other"
+            arguments = []
+            for argument in node.args:
+                arguments.append(self._argument(argument, consumed))
+        if node.keywords:
+            keywords = {}
+            for keyword in node.keywords:
+                keywords[keyword.arg or "**"] = self._argument(keyword.value, "other")
         self.record(node, target, use, arguments, keywords)
         if arguments and target.rpartition(".")[2].partition("@")[0] == "partial":
             return arguments[0] if arguments[0][:1] not in ("=", "*") else ""
@@ -182,6 +189,8 @@ class ExpressionWalker:
         kind = type(node)
         if kind is ast.Constant:
             return constant(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
+        if kind is ast.Name and use != "for":  # mostly
+            return self._name(node, use)  # type: ignore[arg-type]  # narrowed by `kind`
         if kind is ast.Lambda:
             return f"lambda {self.function_of_lambda(node)}"  # type: ignore[arg-type]  # narrowed by `kind`
         if kind is ast.Starred:
@@ -221,7 +230,9 @@ class ExpressionWalker:
         for part in node.values:
             self.path(part)
             true, false = conditions(part, self.scope)
-            self.assume(true if isinstance(node.op, ast.And) else false)
+            known = true if isinstance(node.op, ast.And) else false
+            if known:
+                self.assume(known)
         self.scope.guards, self.scope.records = guards, records
         return ""
 

@@ -7,15 +7,14 @@ import io
 import re
 import warnings
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import TypeVar
 
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.conditions import UNPROVEN
 from asynclint.syntax.expressions import constant
 from asynclint.syntax.facts import Call, Class, Function, Module, Statement
 from asynclint.syntax.memo import runs_once
-from asynclint.syntax.newer import newer_syntax
 from asynclint.syntax.scope import Scope
 from asynclint.syntax.statements import KINDS, StatementWalker
 
@@ -56,6 +55,8 @@ def extract(source: bytes, tree: ast.Module | None = None) -> Module:
         if not source.isascii():
             _count_characters(module, source)
     except SyntaxError as error:
+        from asynclint.syntax.newer import newer_syntax
+
         message = newer_syntax(error, source) or error.msg
         raise SourceError(message, error.lineno or 1, max(error.offset or 1, 1)) from None
     except ValueError as error:  # NUL bytes, before Python 3.12; bytes that are not in the file's encoding
@@ -122,10 +123,6 @@ class Walker(StatementWalker):
 
     scope: Scope
     prefix: str
-
-    def statement(self, node: ast.stmt | ast.ExceptHandler) -> None:
-        """Walk one statement."""
-        _STATEMENTS[type(node)](self, node)
 
     def walk(self, tree: ast.Module) -> None:
         """Gather the facts of a whole module."""
@@ -218,8 +215,11 @@ class Walker(StatementWalker):
     def _parameters(self, scope: Scope, arguments: ast.arguments) -> None:
         function = scope.function
         everything = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-        values = [f": {declared}" if (declared := annotation(a.annotation)) else "" for a in everything]
-        names = [a.arg for a in everything]
+        names, values = [], []
+        for argument in everything:
+            declared = annotation(argument.annotation)
+            names.append(argument.arg)
+            values.append(f": {declared}" if declared else "")
         if function.owner >= 0 and names and "staticmethod" not in function.decorators:
             is_class = "classmethod" in function.decorators or function.name in {"__new__", "__init_subclass__"}
             values[0] = f"class {function.owner}" if is_class else f": self {function.owner}"
@@ -240,9 +240,11 @@ class Walker(StatementWalker):
     def _finish(self, scope: Scope) -> None:
         used, function = scope.used, scope.function
         used.update(scope.loads)
-        bound = {name: None for name, _ in function.bindings[len(function.parameters) :]}
-        function.unread = [name for name in bound if name not in used]
-        function.writes = list(dict.fromkeys(function.writes))
+        if len(function.bindings) > len(function.parameters):
+            bound = {name: None for name, _ in function.bindings[len(function.parameters) :]}
+            function.unread = [name for name in bound if name not in used]
+        if len(function.writes) > 1:
+            function.writes = list(dict.fromkeys(function.writes))
 
     def _classdef(self, node: ast.ClassDef) -> None:
         scope = self.scope
@@ -260,13 +262,13 @@ class Walker(StatementWalker):
         self._bind_name(node.name, [f"class {index}"])
 
 
-_STATEMENTS: dict[type[ast.AST], Callable[[Walker, Any], None]] = {
-    kind: getattr(Walker, f"_{name}") for kind, name in KINDS.items()
-}
+Walker.statements = {kind: getattr(Walker, f"_{name}") for kind, name in KINDS.items()}
 
 
 def _constant_defaults(arguments: ast.arguments) -> dict[str, str]:
     """The constant defaults of parameters, by number, as arguments are written."""
+    if not arguments.defaults and not arguments.kw_defaults:
+        return {}
     positional = len(arguments.posonlyargs) + len(arguments.args)
     first = positional - len(arguments.defaults)
     numbered = [*enumerate(arguments.defaults, first), *enumerate(arguments.kw_defaults, positional)]

@@ -32,7 +32,7 @@ def about_options(name: str, asks: str, key: str, scope: Scope) -> Conditions:
 
 def note_asked(target: ast.expr, value: ast.expr | None, scope: Scope) -> None:
     """Note that a variable is assigned what `**options` hold under a key, or `None`."""
-    if scope.options < 0 or not isinstance(target, ast.Name):
+    if not isinstance(target, ast.Name):
         return
     match value:
         case ast.Call(func=ast.Attribute(value=ast.Name(id=receiver)), args=[_] | [_, ast.Constant(value=None)]) if (

@@ -133,11 +133,12 @@ def join(branches: list[tuple[Env, bool]], before: Env) -> tuple[Env, bool]:
         return before, False
     merged = alive[0]
     for env in alive[1:]:
-        merged = _union(merged, env)
+        merged = union(merged, env)
     return merged, True
 
 
-def _union(left: Env, right: Env) -> Env:
+def union(left: Env, right: Env) -> Env:
+    """The environment where control may come from two branches."""
     if left == right:  # most branches bind nothing
         return left
     merged = dict(left)

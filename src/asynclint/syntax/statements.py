@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.assignments import AssignmentWalker
@@ -22,7 +22,7 @@ from asynclint.syntax.conditions import (
 from asynclint.syntax.expressions import as_named
 from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Statement
 from asynclint.syntax.memo import first_time
-from asynclint.syntax.scope import Entry, Env, join
+from asynclint.syntax.scope import Entry, Env, join, union
 
 KINDS = {kind: kind.__name__.lower() for kind in (*ast.stmt.__subclasses__(), ast.ExceptHandler)}
 """The kinds of statements, as the outline names them."""
@@ -30,7 +30,13 @@ _LEAVES = frozenset((ast.Return, ast.Raise, ast.Continue, ast.Break))
 
 
 class StatementWalker(AssignmentWalker):
-    """The part of the walk that reads statements; `extract.py` adds definitions and imports."""
+    """The part of the walk that reads statements; `extract.py` adds definitions and imports.
+
+    Attributes:
+        statements: The method for each kind of statement.
+    """
+
+    statements: ClassVar[dict[type[ast.AST], Callable[[Any, Any], None]]]
 
     def block(self, statements: Iterable[ast.stmt]) -> tuple[list[Statement], bool]:
         """Walk statements in order; their outline, and whether control comes out at the end."""
@@ -39,12 +45,14 @@ class StatementWalker(AssignmentWalker):
         guards, records, branches = scope.guards, scope.records, scope.branches
         comes_out = True
         is_outlined = scope.function.is_async and scope.owner < 0
+        walks = self.statements
         for node in statements:
+            kind = type(node)
             if is_outlined:
                 outline.append(self._outlined(node))
             else:
-                self.statement(node)
-            if type(node) in _LEAVES or not scope.alive:
+                walks[kind](self, node)
+            if kind in _LEAVES or not scope.alive:
                 comes_out = False
                 break
         scope.guards, scope.records, scope.branches = guards, records, branches
@@ -62,14 +70,17 @@ class StatementWalker(AssignmentWalker):
         scope = self.scope
         entry = Entry(len(scope.function.calls))
         outer, outer_loads = scope.statement, scope.loads
-        scope.statement, scope.loads = entry, []
-        self.statement(node)
+        loads: list[str] = []
+        scope.statement, scope.loads = entry, loads
+        kind = type(node)
+        self.statements[kind](self, node)
         if entry.last_call < 0:
             self._close_header()
-        scope.used.update(scope.loads)
+        if loads:
+            scope.used.update(loads)
         scope.statement, scope.loads = outer, outer_loads
         outlined = (
-            KINDS[type(node)],
+            KINDS[kind],
             node.lineno,
             node.col_offset,
             node.end_lineno,
@@ -101,10 +112,6 @@ class StatementWalker(AssignmentWalker):
         if entry is not None:
             entry.blocks.append((label, outline))
         return alive
-
-    def statement(self, node: ast.stmt | ast.ExceptHandler) -> None:
-        """Walk one statement."""
-        raise NotImplementedError
 
     def _pass(self, node: ast.stmt) -> None:
         pass
@@ -138,36 +145,44 @@ class StatementWalker(AssignmentWalker):
     # -- control flow ----------------------------------------------------------------------------------------------
 
     def _if(self, node: ast.If) -> None:
-        scope = self.scope
-        self.path(node.test)
-        before, alive, records = scope.env, scope.alive, scope.records
+        scope, test = self.scope, node.test
+        self.path(test)
+        before, alive, records, guards = scope.env, scope.alive, scope.records, scope.guards
         scope.env = dict(before)
         # Code for the type checker binds names but never runs.
-        scope.records = records and last_name(node.test) != "TYPE_CHECKING"
-        if scope.index == 0 and is_main(node.test):
+        scope.records = records and last_name(test) != "TYPE_CHECKING"
+        if scope.index == 0 and is_main(test):
             self.module.script = (node.lineno, node.body[-1].end_lineno or node.lineno)
-        true, false = conditions(node.test, scope)
+        true, false = conditions(test, scope)
         first, later = first_time(node, scope)
         true, false = true + first, false + later
-        self._narrow(node.test)
-        guards = scope.guards
-        self.assume(true)
+        self._narrow(test)
+        if true:
+            self.assume(true)
         comes_out = self._branch("body", node.body)
         body = scope.env
-        scope.env, scope.alive, scope.records, scope.guards = dict(before), alive, records, guards
-        self.assume(false)
-        skips_out = self._branch("else", node.orelse)
-        scope.records, scope.guards = records, guards
-        scope.env, _ = join([(body, comes_out), (scope.env, skips_out)], before)
-        scope.alive = alive
-        self._leave(comes_out or skips_out)
+        scope.alive, scope.records, scope.guards = alive, records, guards
+        skips_out = True
+        if node.orelse:
+            scope.env = dict(before)
+            if false:
+                self.assume(false)
+            skips_out = self._branch("else", node.orelse)
+            scope.records, scope.guards = records, guards
+            scope.env, _ = join([(body, comes_out), (scope.env, skips_out)], before)
+        else:
+            if scope.statement is not None:
+                scope.statement.blocks.append(("else", []))
+            scope.env = union(body, before) if comes_out else before
+        scope.alive = alive and (comes_out or skips_out)
         if comes_out != skips_out:
             # Only one branch leads on, so what it began with holds from here.
             leaves = node.orelse if comes_out else node.body
             known = true if comes_out else false
             is_check = isinstance(leaves[-1], ast.Raise)
             scope.branches += not is_check
-            self.assume(required(known) if is_check else known)
+            if known:
+                self.assume(required(known) if is_check else known)
 
     def _leave(self, comes_out: bool) -> None:
         """After a compound statement: code behind one that never ends normally does not run."""
@@ -176,15 +191,16 @@ class StatementWalker(AssignmentWalker):
 
     def _narrow(self, test: ast.expr) -> None:
         """`isinstance(x, T)` holds from here on."""
-        match test:
-            case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kind]) if not isinstance(
-                kind, ast.Tuple
-            ):
-                if declared := annotation(kind):
-                    self.scope.bind(name, [f": {declared}"])
-            case ast.BoolOp(op=ast.And(), values=parts):
-                for part in parts:
-                    self._narrow(part)
+        if isinstance(test, ast.Call):
+            match test:
+                case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kind]) if not isinstance(
+                    kind, ast.Tuple
+                ):
+                    if declared := annotation(kind):
+                        self.scope.bind(name, [f": {declared}"])
+        elif isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+            for part in test.values:
+                self._narrow(part)
 
     def _while(self, node: ast.While) -> None:
         self.path(node.test)
@@ -209,7 +225,7 @@ class StatementWalker(AssignmentWalker):
         alive = scope.alive
         self._body("body", node.body)
         scope.alive = alive
-        scope.env, _ = join([(scope.env, True), (before, True)], before)
+        scope.env = union(scope.env, before)
         if node.orelse:
             self._body("else", node.orelse)
             scope.alive = alive
@@ -253,9 +269,9 @@ class StatementWalker(AssignmentWalker):
         after: list[str] = []
         entry = scope.statement
         handlers: list[Statement] = []
+        caught = union(before, after_body)
         for handler in node.handlers:
-            scope.env, _ = join([(before, True), (after_body, True)], before)
-            scope.env = dict(scope.env)
+            scope.env = dict(caught)
             no_loop = [OFF_LOOP] if handles_no_loop(node, handler) else []
             if entry is not None:
                 handlers.append(self.given(no_loop, self._outlined, handler))

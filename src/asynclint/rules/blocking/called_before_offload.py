@@ -23,8 +23,7 @@ _POSITIONS = {**dict.fromkeys(_FIRST, 0), "run_in_executor": 1}
 def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for index, function in enumerate(module.facts.functions):
         for call in function.calls:
-            first = call.arguments[:2]
-            if not first or not (_is_call(first[0]) or _is_call(first[-1])):
+            if not any(map(_is_call, call.arguments[:2])):
                 continue  # before the dearer question
             position = _position(module, index, call, program)
             if position is None:
