@@ -653,6 +653,14 @@ def test_a_circle_of_twenty_thousand_ends(tmp_path: Path) -> None:
     assert [line.partition(" ")[2][:6] for line in outcome.beside_the_good_file()] == ["ASY201"]
 
 
+def test_twenty_thousand_that_all_reach_the_same_places_are_counted(tmp_path: Path) -> None:
+    links = "".join(f"def g{number}():\n    g{(number + 1) % HOPS}()\n    time.sleep(1)\n" for number in range(HOPS))
+    entries = "".join(f"async def a{number}():\n    g{number}()\n" for number in range(HOPS))
+    outcome = check(tmp_path, {"circle.py": f"import time\n{links}{entries}"})
+    assert outcome.stderr == f"{HOPS} findings\n"
+    assert outcome.text.count(f"{HOPS - 1} other places") == HOPS
+
+
 @pytest.mark.parametrize(
     "classes",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -93,7 +94,8 @@ class Blocking:
         self._ways: dict[Node, dict[Way, tuple[Cost, Edge, Way]]] = {}
         self._edges: dict[Node, list[Edge]] = {}
         self._masks: dict[Node, int] = {}
-        self._places: dict[tuple[Node, str], int] = {}
+        self._places: defaultdict[str, dict[Node, int]] = defaultdict(dict)
+        self._numbered: Counter[str] = Counter()
         self._sinks: dict[Node, set[str]] = {}
 
     def calls(self, module: ProgramModule) -> list[Blocked]:
@@ -297,19 +299,24 @@ class Blocking:
 
     def _count(self, start: Node, name: str) -> int:
         """How many calls of the sink can be reached."""
-        known = self._places.get((start, name))
-        if known is None:
-            seen, pending, known = {start}, [start], 0
-            while pending:
-                for edge in self._next(pending.pop()):
-                    target = edge.target
-                    if isinstance(target, Sink):
-                        known += target.name == name
-                    elif target not in seen and name in self._reaches(target):
-                        seen.add(target)
-                        pending.append(target)
-            self._places[start, name] = known
-        return known
+        places = self._places[name]
+
+        def onward(node: Node) -> list[Node]:
+            targets = [edge.target for edge in self._next(node) if not isinstance(edge.target, Sink)]
+            return [target for target in targets if target not in places and name in self._reaches(target)]
+
+        # A set of places is an `int` with a bit for each; functions that call each other all reach the same.
+        for component in components([start], onward) if start not in places else ():
+            mask = 0
+            for node in component:
+                for edge in self._next(node):
+                    if not isinstance(edge.target, Sink):
+                        mask |= places.get(edge.target, 0)
+                    elif edge.target.name == name:
+                        mask |= 1 << self._numbered[name]
+                        self._numbered[name] += 1
+            places.update(dict.fromkeys(component, mask))
+        return places[start].bit_count()
 
     def _reaches(self, node: Node) -> set[str]:
         """The sinks that there are ways to."""
