@@ -6,6 +6,7 @@ and this module only `sys` until that entry is gone.
 """
 
 import gc
+import io
 import os
 import sys
 
@@ -14,6 +15,9 @@ _EXTRA = frozenset(("click", "libcst", "pathspec", "rich"))
 
 def main() -> int:
     """Run the command, and end the process: 0 nothing found, 1 findings, 2 wrong usage or an internal error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal cannot show is no reason to stop
     gc.disable()  # imports leave nothing to collect
     try:
         from asynclint.cli import run
@@ -24,6 +28,14 @@ def main() -> int:
         if error.name not in _EXTRA:
             raise
         print(f"asynclint: needs {error.name}: run `pip install 'asynckit[lint]'`", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"asynclint: {error}", file=sys.stderr)
+        return 2
+    except Exception:  # noqa: BLE001  # a bug; 1 would say that there are findings
+        import traceback
+
+        traceback.print_exc()
         return 2
     sys.stdout.flush()
     sys.stderr.flush()

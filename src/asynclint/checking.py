@@ -42,7 +42,9 @@ class Checker:
         self.settings: Settings = settings
         self.sources: Sources = Sources(are_noted=cache is not None)
         self._cache = cache
-        self._roots = list(dict.fromkeys([*map(str, roots_of(paths)), *settings.roots]))
+        project = [settings.directory, f"{settings.directory}{os.sep}src"] if settings.directory else []
+        places = (*map(str, roots_of(paths)), *settings.roots, *filter(os.path.isdir, project))
+        self._roots = list(dict.fromkeys(places))
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:

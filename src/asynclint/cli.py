@@ -135,16 +135,23 @@ class _Run:
         )
         self.cache = None if no_cache else Cache(cache_dir)
         self.checker = Checker(self.settings, places, cache=self.cache)
-        self.files = discover(self.paths, self.settings.exclude)
+        try:
+            self.files = discover(self.paths, self.settings.exclude, self.settings.directory)
+        except ValueError as error:
+            raise SettingsError(f"`exclude`: {error}") from None
         self.failed = bool(self.files.problems)
         self._show_traceback = show_traceback
+        self._texts: dict[str, list[str]] = {}
         for problem in self.files.problems:
             click.echo(f"asynclint: {problem}", err=True)
 
-    def findings(self, jobs: int, advanced: Callable[[int], None] | None = None) -> Iterator[Finding]:
-        """What is found, file by file."""
+    def findings(
+        self, jobs: int, advanced: Callable[[int], None] | None = None, *, anew: bool = False
+    ) -> Iterator[Finding]:
+        """What is found, file by file; `anew`: also where nothing has changed."""
         try:
-            for outcome in Runner(self.checker, self.cache, jobs=jobs, advanced=advanced).run(self.files):
+            store = None if anew else self.cache
+            for outcome in Runner(self.checker, store, jobs=jobs, advanced=advanced).run(self.files):
                 if outcome.error:
                     self.say(outcome.path, outcome.error, outcome.trace)
                 yield from outcome.findings
@@ -161,6 +168,8 @@ class _Run:
         """Say an internal error on one line and go on: a bug that one file brings out hides nothing in the others."""
         try:
             yield
+        except BrokenPipeError:
+            raise
         except Exception as error:  # noqa: BLE001  # whatever a rule raises
             import traceback
 
@@ -173,10 +182,20 @@ class _Run:
         if self._show_traceback:
             click.echo(trace, err=True)
 
+    def check_input(self, path: str) -> list[Finding]:
+        """The findings in the text on standard input, which belongs at `path`."""
+        from asynclint.project.modules import decode
+
+        source = sys.stdin.buffer.read()
+        self._texts[path] = decode(source).splitlines()
+        return self.checker.check_text(path, source)
+
     def line_of(self, path: str, number: int) -> str:
         """A line of a file that was checked."""
         import linecache
 
+        if path in self._texts:
+            return "".join(self._texts[path][number - 1 : number])
         try:
             return linecache.getline(path, number)
         except (OSError, SyntaxError, LookupError, ValueError):  # a coding line that names no encoding of text
@@ -202,9 +221,9 @@ def check(
     run = _Run(**options, stdin=stdin_display_name)
     watch.lap("finding the files")
     with progress(len(run.files)) as advanced:
-        findings = list(run.findings(1 if with_statistics else jobs, advanced))
+        findings = list(run.findings(1 if with_statistics else jobs, advanced, anew=with_statistics))
     if _STDIN in options["paths"]:
-        findings += run.checker.check_text(stdin_display_name, sys.stdin.buffer.read())
+        findings += run.check_input(stdin_display_name)
     watch.lap("checking them")
     click.echo(renderer(format_)(findings, run.line_of), nl=False)
     watch.lap("writing the report")
@@ -292,10 +311,13 @@ def cache() -> None:
 @_cache_option
 def clear(cache_dir: Path) -> int:
     """Delete the cache."""
-    if not (cache_dir / ".gitignore").is_file() or not cache_dir.is_dir():
+    from asynclint.project.cache import FILES, is_own
+
+    own = [*FILES, *([".gitignore"] if is_own(cache_dir / ".gitignore") else [])]
+    if not any((cache_dir / name).is_file() for name in own):
         click.echo(f"no cache in {cache_dir}", err=True)
         return CLEAN
-    for name in ("cache.sqlite", "cache.sqlite-wal", "cache.sqlite-shm", ".gitignore"):
+    for name in own:
         try:
             (cache_dir / name).unlink(missing_ok=True)
         except OSError as error:

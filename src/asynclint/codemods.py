@@ -17,6 +17,7 @@ from libcst.codemod import CodemodCommand, CodemodContext, SkipFile
 from asynclint.checking import Checker
 from asynclint.fixes.rewrite import rewrite
 from asynclint.fixes.source import UnreadableError, parse
+from asynclint.project.modules import encode
 from asynclint.settings import load_settings
 
 
@@ -50,7 +51,7 @@ class ApplyFixes(CodemodCommand):
         checker = Checker(load_settings(path.parent), [path])
         try:
             # Positions must refer to what the tool has parsed, whatever is in the file by now.
-            findings = checker.check_text(str(path), tree.code.encode(), parse(tree.code))
+            findings = checker.check_text(str(path), encode(tree.code), parse(tree.code))
             chosen = [finding for finding in findings if finding.code.startswith(self.FAMILIES)]
             result = rewrite(tree, chosen, unsafe=self.unsafe)
         except UnreadableError as error:

@@ -7,6 +7,7 @@ async code can reach. Nothing but the standard library is imported, so plain fla
 from __future__ import annotations
 
 import ast
+import os
 from argparse import Namespace
 from collections.abc import Iterator
 from functools import cache
@@ -17,6 +18,7 @@ from asynclint.checking import Checker
 from asynclint.findings import Finding
 from asynclint.project.cache import DIRECTORY, Cache
 from asynclint.project.discovery import roots_of
+from asynclint.project.modules import encode
 from asynclint.rules import all_rules
 from asynclint.settings import SettingsError, load_settings
 
@@ -63,15 +65,16 @@ class Plugin:
 
     def run(self) -> Iterator[tuple[int, int, str, type[Plugin]]]:
         """Line, column from 0, text and source of each finding."""
-        source = "".join(self._lines).encode()
+        source = encode("".join(self._lines))
         if b"async" not in source:
             return
         roots = tuple(map(str, roots_of([self._path])))
         try:
             checker = _checker(roots, self.preview, self.cached, self.asked)
         except SettingsError as error:
-            yield 1, 0, f"ASY000 {error}", type(self)
-            return
+            from flake8.exceptions import ExecutionError
+
+            raise ExecutionError(f"asynclint: {error}") from None  # a finding might not be selected
         for finding in checker.check_text(self._path, source, self._tree, noqa=False):
             yield finding.line, finding.column - 1, _text(finding), type(self)
         checker.program.save()
@@ -84,9 +87,13 @@ def _checker(roots: tuple[str, ...], preview: bool, cached: bool, asked: tuple[s
     chosen = settings.rules()
     if asked:
         chosen = tuple(rule for rule in all_rules() if rule in chosen or rule.code in asked)
-    checker = Checker(settings, roots, cache=Cache(Path(DIRECTORY)) if cached else None)
+    checker = Checker(settings, roots, cache=Cache(_cache_directory()) if cached else None)
     checker.rules = chosen
     return checker
+
+
+def _cache_directory() -> Path:
+    return Path(os.environ.get("ASYNCLINT_CACHE_DIR") or DIRECTORY)
 
 
 def _text(finding: Finding) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ class Settings:
             category's do not fit, `help`, `severity` and `when`.
         safe: Functions (`pkg.mod.*`) that do not block, whatever they call.
         offloads: Functions that run what they are given, or decorate, off the loop.
+        directory: Where the settings' file lies, which is no key of it; `""` without one.
     """
 
     select: tuple[str, ...] = ()
@@ -58,6 +59,7 @@ class Settings:
     sinks: tuple[tuple[tuple[str, str], ...], ...] = ()
     safe: tuple[str, ...] = ()
     offloads: tuple[str, ...] = ()
+    directory: str = ""
 
     def with_options(
         self,
@@ -158,14 +160,14 @@ def _read(path: Path) -> Settings:
     where = f"{path}: [tool.asynclint]"
     if not isinstance(table, dict):
         raise SettingsError(f"{where} must be a table, not {type(table).__name__}")
-    known = {field.name.replace("_", "-") for field in fields(Settings)}
     for key in table:
-        if key not in known:
-            raise SettingsError(f"{where} has an unknown key `{key}`{near(key, known)}")
+        if key not in _READERS:
+            raise SettingsError(f"{where} has an unknown key `{key}`{near(key, _READERS)}")
     settings = Settings(
         **{key.replace("-", "_"): _READERS[key](value, f"{where} `{key}`") for key, value in table.items()}
     )
-    return replace(settings, roots=tuple(str(path.parent / root) for root in settings.roots))
+    directory = path.absolute().parent
+    return replace(settings, roots=tuple(str(directory / root) for root in settings.roots), directory=str(directory))
 
 
 def _strings(value: Any, where: str) -> tuple[str, ...]:

@@ -52,6 +52,9 @@ def test_a_corrupt_file_is_no_cache(poison: bytes, tmp_path: Path) -> None:
     assert cache.get(KEY) is None
     cache.put(KEY, extract(b"").to_text())
     cache.close()
+    again = Cache(tmp_path)  # it has been made anew
+    assert again.get(KEY) == extract(b"")
+    again.close()
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "[[], []]", "{", '[[["x"]],{},[],[],[],[0,0]]', "[" * 5000])
@@ -270,3 +273,44 @@ def test_the_cache_can_be_cleared(program: Path) -> None:
     assert asynclint("cache", "clear", cwd=program).returncode == 0
     assert not (program / ".asynclint_cache").exists()
     assert asynclint("cache", "clear", cwd=program).returncode == 0
+
+
+@pytest.mark.parametrize("text", [".env\n", "*\n.env\n"])
+def test_a_gitignore_of_somebody_elses_stays(text: str, program: Path) -> None:
+    (program / ".gitignore").write_text(text)
+    result = asynclint("cache", "clear", "--cache-dir", ".", cwd=program)
+    assert (result.returncode, result.stderr) == (0, "no cache in .\n")
+    asynclint("check", "--cache-dir", ".", cwd=program)
+    assert (program / "cache.sqlite").exists()
+    asynclint("cache", "clear", "--cache-dir", ".", cwd=program)
+    assert not (program / "cache.sqlite").exists()
+    assert (program / ".gitignore").read_text() == text
+
+
+def test_a_directory_that_is_there_gets_no_gitignore(program: Path) -> None:
+    asynclint("check", "--cache-dir", ".", cwd=program)
+    assert not (program / ".gitignore").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file's name may be any bytes on Linux")
+def test_a_name_that_is_no_text_is_no_obstacle(program: Path) -> None:
+    (program / os.fsdecode(b"caf\xe9.py")).write_text("import time\nasync def main():\n    time.sleep(1)\n")
+    first = asynclint("check", ".", cwd=program)
+    assert "Traceback" not in first.stderr
+    again = asynclint("check", ".", cwd=program)
+    assert (again.returncode, again.stdout) == (1, first.stdout)
+    assert "ASY101" in first.stdout
+
+
+def test_a_cache_that_is_damaged_inside_is_made_anew(program: Path) -> None:
+    first = asynclint("check", cwd=program)
+    file = program / ".asynclint_cache" / "cache.sqlite"
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    file.write_bytes(content)
+    for _ in range(3):
+        again = asynclint("check", cwd=program)
+        assert (again.returncode, again.stdout) == (first.returncode, first.stdout)
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("SELECT count(*) FROM facts").fetchone()[0] > 0
+    connection.close()

@@ -233,3 +233,58 @@ def test_statistics_say_what_was_understood(tmp_path: Path) -> None:
     assert "files: 1, functions: 2, of them async: 1" in result.stderr
     assert "calls: 1, resolved: 1 (100 %)" in result.stderr
     assert "peak memory" in result.stderr
+
+
+def test_the_excerpt_of_standard_input_is_of_what_was_checked(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(BLOCKING)
+    text = "import time\nasync def other():\n  x = 1; time.sleep(99)\n"
+    result = asynclint("check", "-", "--stdin-display-name", "app.py", cwd=tmp_path, stdin=text)
+    assert result.stdout.splitlines()[:3] == [
+        "app.py:3:10: ASY101 `time.sleep` blocks the event loop",
+        "  |",
+        "3 | x = 1; time.sleep(99)",
+    ]
+
+
+def test_only_formats_are_formats(tmp_path: Path) -> None:
+    result = asynclint("check", "--format", "running", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_what_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text('import time\nasync def main():\n    "☃"; time.sleep(1)\n', encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "asynclint", "check", "--no-cache", "."]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment, check=False)
+    assert result.returncode == 1
+    assert b"\\u2603" in result.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_report_that_cannot_be_written_is_one_line_and_no_finding(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(BLOCKING)
+    command = [sys.executable, "-P", "-m", "asynclint", "check", "--no-cache", "."]
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("asynclint: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_reader_of_fixes_who_goes_away_is_no_error(tmp_path: Path) -> None:
+    for number in range(200):
+        (tmp_path / f"app{number}.py").write_text(BLOCKING)
+    command = [sys.executable, "-P", "-m", "asynclint", "fix", "--diff", "--no-cache", "."]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert "internal error" not in process.stderr.read()
+
+
+def test_statistics_are_of_all_files_though_nothing_has_changed(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(BLOCKING)
+    asynclint("check", cwd=tmp_path)
+    result = asynclint("check", "--statistics", cwd=tmp_path)
+    assert "files: 1, functions: 2, of them async: 1\n" in result.stderr

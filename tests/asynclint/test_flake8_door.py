@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from support.command import BLOCKING, asynclint
 
@@ -92,8 +95,8 @@ def test_settings_of_the_project_apply(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.asynclint]\nignore = ['ASY101']\n")
     assert "ASY101" not in flake8("--select=ASY1,ASY2", ".", cwd=tmp_path).stdout
     (tmp_path / "pyproject.toml").write_text("[tool.asynclint]\nignor = ['ASY101']\n")
-    result = flake8("--select=ASY0", "direct.py", cwd=tmp_path)
-    assert "ASY000" in result.stdout
+    result = flake8("--select=ASY1,ASY2", "direct.py", cwd=tmp_path)
+    assert result.returncode == 1
     assert "unknown key `ignor`; did you mean `ignore`?" in result.stdout
 
 
@@ -128,3 +131,30 @@ def test_rules_can_be_ignored_by_file_and_in_flake8s_configuration(tmp_path: Pat
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert [line.split()[1] for line in result.stdout.splitlines()] == ["ASY201"]
     assert not (tmp_path / ".asynclint_cache").exists()
+
+
+@pytest.mark.parametrize("encoding", ["euc-jp", "shift_jis", "utf-8"])
+def test_a_coding_line_changes_neither_findings_nor_columns(encoding: str, tmp_path: Path) -> None:
+    text = f"# coding: {encoding}\nimport time\nasync def main():\n    x = '日本語'; time.sleep(1)\n"
+    (tmp_path / "app.py").write_bytes(text.encode(encoding))
+    assert flake8("--select=ASY1", "app.py", cwd=tmp_path).stdout.startswith("app.py:4:16: ASY101 ")
+
+
+def test_the_cache_lies_where_the_environment_says(tmp_path: Path) -> None:
+    project(tmp_path)
+    command = [sys.executable, "-P", "-m", "flake8", "--isolated", "--select=ASY1", "direct.py"]
+    environment = {**os.environ, "ASYNCLINT_CACHE_DIR": "elsewhere"}
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert (tmp_path / "elsewhere" / "cache.sqlite").exists()
+    assert not (tmp_path / ".asynclint_cache").exists()
+
+
+def test_files_that_others_have_led_to_are_checked_in_turn(tmp_path: Path) -> None:
+    base = "import time\nclass Base:\n    def run(self): self.step()\n    def step(self): pass\n"
+    slow = "class Slow(Base):\n    def step(self): time.sleep(1)\n"
+    (tmp_path / "base.py").write_text(f"{base}{slow}async def main(slow: Slow): slow.run()\n")
+    for name in ("a", "z"):
+        (tmp_path / f"{name}.py").write_text("from base import Slow\nasync def main(slow: Slow): slow.run()\n")
+    result = flake8("--select=ASY2", ".", "-j1", cwd=tmp_path)
+    assert [line.partition(":")[0] for line in sorted(result.stdout.splitlines())] == ["./a.py", "./base.py", "./z.py"]
+    assert result.stderr == ""

@@ -14,7 +14,7 @@ import pytest
 from asynclint.project.discovery import discover
 from asynclint.rules import all_rules
 from asynclint.settings import Settings, SettingsError, load_settings
-from support.command import asynclint
+from support.command import BLOCKING, asynclint
 
 
 def codes(settings: Settings) -> set[str]:
@@ -43,7 +43,7 @@ def test_the_nearest_pyproject_applies(tmp_path: Path) -> None:
     assert settings.ignore == ("ASY301",)
     assert settings.roots == (str(tmp_path / "lib"),)
     (tmp_path / "a" / "pyproject.toml").write_text("[project]\n")
-    assert load_settings(inner) == Settings()
+    assert load_settings(inner) == Settings(directory=str(tmp_path / "a"))
 
 
 def test_the_command_line_replaces_select_and_adds_to_ignore() -> None:
@@ -63,6 +63,42 @@ def test_directories_are_walked_in_order_without_what_is_not_the_projects(tmp_pa
     found = discover([str(tmp_path), str(tmp_path / "a")], exclude=["gen/", "!keep.py"])
     assert [Path(path).relative_to(tmp_path).as_posix() for path in found.found] == ["a/z.py", "a.py", "b.py"]
     assert found.problems == []
+
+
+@pytest.mark.parametrize("path", [".", "src", "src/gen"])
+def test_patterns_start_where_the_settings_lie(path: str, tmp_path: Path) -> None:
+    (tmp_path / "src" / "gen").mkdir(parents=True)
+    (tmp_path / "src" / "gen" / "app.py").write_text(BLOCKING)
+    (tmp_path / "pyproject.toml").write_text("[tool.asynclint]\nexclude = ['/src/gen/']\n")
+    assert asynclint("check", path, cwd=tmp_path).stderr == "0 findings\n"
+
+
+def test_a_pattern_that_is_none_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.asynclint]\nexclude = ['!']\n")
+    result = asynclint("check", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("asynclint: `exclude`: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_imports_start_from_the_project_whatever_part_of_it_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "src" / "app").mkdir(parents=True)
+    (tmp_path / "src" / "app" / "__init__.py").touch()
+    (tmp_path / "src" / "app" / "helper.py").write_text("import time\ndef pause(): time.sleep(1)\n")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "program.py").write_text("from app.helper import pause\nasync def main(): pause()\n")
+    for path in (".", "tests", "tests/program.py"):
+        assert asynclint("check", "--severity", "info", path, cwd=tmp_path).stderr == "1 finding\n"
+
+
+def test_all_of_a_library_may_be_safe(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.asynclint]\nsafe = ['requests.*']\n")
+    (tmp_path / "app.py").write_text(
+        "import requests\nasync def main(session: requests.Session):\n"
+        "    requests.get('x')\n    session.get('x')\n    open('x')\n"
+    )
+    assert asynclint("check", cwd=tmp_path).stderr == "1 finding\n"
 
 
 def test_a_file_given_by_name_is_taken_whatever_it_is_called(tmp_path: Path) -> None:

@@ -166,7 +166,9 @@ class Catalog:
         owner = api["name"]
         self._open(owner)
         for member in (*api.get("blocks", ()), *api.get("safe", ())):
-            self.sinks.pop(f"{owner}.{member}", None)
+            within = f"{owner}." if member == "*" else f"{owner}.{member}"
+            for name in [name for name in self.sinks if name == within or (member == "*" and name.startswith(within))]:
+                del self.sinks[name]
             self.declares.add(f"{owner}.{member}")
         self.add({"api": [api]}, "the settings")
 

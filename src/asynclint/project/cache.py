@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DIRECTORY = ".asynclint_cache"
 LIMIT = 512 * 2**20
 """Bytes of text that are kept; what has not been used for longest goes first."""
+FILES = ("cache.sqlite", "cache.sqlite-wal", "cache.sqlite-shm")
+_IGNORE = "*\n"
 _BATCH = 500
 _HOUR = 3600
 _FACTS = "SELECT value FROM facts WHERE key = ?"
@@ -38,30 +40,51 @@ class Cache:
         """Open the cache in `directory`, which is made."""
         import sqlite3
 
-        self._errors = (sqlite3.Error, OSError)
+        self._errors = (sqlite3.Error, OSError, UnicodeError)  # the last: a name that is not text
         self._limit = limit
+        self._directory = directory
+        self._is_damaged = False
         self._fresh: dict[str, str] = {}
         self._used: list[str] = []
         self._connection: sqlite3.Connection | None = None
         self._hour = int(time.time()) // _HOUR
+        if not self._opened() and self._is_damaged:
+            self._opened()  # it has been deleted
+
+    def _opened(self) -> bool:
+        import sqlite3
+
+        self._is_damaged = False
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            ignore = directory / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
-            self._connection = sqlite3.connect(directory / "cache.sqlite", timeout=1, isolation_level=None)
+            if not self._directory.exists():  # in one that is there, other things may lie
+                self._directory.mkdir(parents=True, exist_ok=True)
+                (self._directory / ".gitignore").write_text(_IGNORE, encoding="utf-8")
+            self._connection = sqlite3.connect(self._directory / FILES[0], timeout=1, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             # A power cut may lose the last run's entries; it cannot corrupt a write-ahead log.
             self._connection.execute("PRAGMA synchronous = NORMAL")
             for table in _TABLES:
                 self._connection.execute(table)
-        except self._errors:
+        except self._errors as error:
+            self._note_damage(error)
             self._give_up()
+            return False
+        return True
+
+    def _note_damage(self, error: Exception) -> None:
+        """Note that the file is no database, or a damaged one; one that is in use raises something else."""
+        import sqlite3
+
+        self._is_damaged = self._is_damaged or type(error) is sqlite3.DatabaseError
 
     def _give_up(self) -> None:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
+        if self._is_damaged:
+            with suppress(OSError):
+                for name in FILES:
+                    (self._directory / name).unlink(missing_ok=True)
 
     @staticmethod
     def key(digest: str) -> str:
@@ -132,7 +155,8 @@ class Cache:
             return []
         try:
             return self._connection.execute(query, values).fetchall()
-        except self._errors:
+        except self._errors as error:
+            self._note_damage(error)
             return []
 
     def write(
@@ -153,7 +177,8 @@ class Cache:
                 for statement, rows in statements:
                     connection.executemany(statement, rows)
             connection.execute("COMMIT")
-        except self._errors:
+        except self._errors as error:
+            self._note_damage(error)
             with suppress(*self._errors):
                 connection.execute("ROLLBACK")
             return False
@@ -164,6 +189,13 @@ class Cache:
         self.flush()
         self._prune()
         self._give_up()
+
+
+def is_own(ignore: Path) -> bool:
+    """Whether a `.gitignore` is the one that a cache's directory is made with."""
+    with suppress(OSError, UnicodeError):
+        return ignore.read_text(encoding="utf-8") == _IGNORE
+    return False
 
 
 def with_checksum(text: str) -> str:

@@ -47,7 +47,7 @@ class Files:
         yield from ((path, True) for path in self.found)
 
 
-def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Files:
+def discover(paths: Iterable[str], exclude: Iterable[str] = (), base: str = "") -> Files:
     """The Python files that `paths` name or hold: each once, those of a directory in order of name.
 
     Directories reached through symbolic links are not entered, so a loop of links ends. What is not a regular file is
@@ -56,6 +56,10 @@ def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Files:
     Args:
         paths: Files and directories.
         exclude: Patterns in the manner of `.gitignore`, for files found in directories.
+        base: The directory that the patterns start from; the one in which a file was found, if none is given.
+
+    Raises:
+        ValueError: One of the patterns is none.
     """
     result = Files()
     seen: set[str] = set()
@@ -68,7 +72,7 @@ def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Files:
             result.problems.append(f"{path}: {reason[:1].lower()}{reason[1:]}")
             continue
         if stat.S_ISDIR(mode):
-            result.found += (file for file in _walk(path) if not excluded(file, path) and _is_new(file, seen))
+            result.found += (file for file in _walk(path) if not excluded(file, base or path) and _is_new(file, seen))
         elif not stat.S_ISREG(mode):
             result.problems.append(f"{path}: neither a regular file nor a directory")
         elif _is_new(path, seen):

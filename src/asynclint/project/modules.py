@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from asynclint.project.sources import Sources
 from asynclint.project.values import Values
 from asynclint.syntax import Module
 
+T = TypeVar("T")
 _TESTS = {"test", "tests"}
 
 
@@ -89,6 +91,19 @@ def _read_lines(path: str) -> list[str]:
         return []
 
 
+def encode(text: str) -> bytes:
+    """The bytes of a module's text, by its coding line."""
+    import io
+    import tokenize
+
+    source = text.encode("utf-8", "surrogatepass")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        return text.encode(encoding)
+    except (SyntaxError, UnicodeError):
+        return source
+
+
 def decode(source: bytes) -> str:
     """The text of a module by its BOM and coding line, with universal newlines; undecodable bytes are replaced."""
     import io
@@ -114,21 +129,41 @@ class ModuleMap:
         self.roots: list[str] = [os.path.abspath(root) for root in roots]
         self._sources = sources or Sources()
         self._follows = follows or (lambda _: False)
-        self._absolute: dict[str, str] = {}
+        self._absolute: dict[tuple[str, str], str] = {}
+        self._own: dict[str, tuple[str, int]] = {}
         self._within: dict[tuple[str, str], tuple[str, int]] = {}
         self._root_bits = sum({self._sources.bit(root) for root in self.roots})
 
-    def absolute(self, name: str) -> str:
-        """The location of a top-level module or package, or `""`."""
-        self._sources.mask |= self._root_bits
-        found = self._absolute.get(name)
+    def absolute(self, name: str, importer: str) -> str:
+        """The location of the top-level module or package that a module imports, or `""`.
+
+        It is looked for where the importing module's own top-level package lies, and then in the roots.
+        """
+        own, mask = self._own.get(importer) or self._noting(self._own, importer, self._find_own, importer)
+        self._sources.mask |= self._root_bits | mask
+        # A package's parent is no place to look for the standard library; a script's directory is.
+        if own and name in sys.stdlib_module_names and own != os.path.dirname(importer):
+            own = ""
+        found = self._absolute.get((own, name))
         if found is None:
             # The interpreter never looks for its built-in modules on the path.
             builtin = name in sys.builtin_module_names
-            places = [] if builtin else [*self.roots, *(installed_roots() if self._follows(name) else ())]
-            found = next(filter(None, (self.within(root, name) for root in places)), "")
-            self._absolute[name] = found
+            places = [own, *self.roots, *(installed_roots() if self._follows(name) else ())]
+            found = next(filter(None, (self.within(root, name) for root in places if root and not builtin)), "")
+            self._absolute[own, name] = found
         return found
+
+    def _find_own(self, importer: str) -> str:
+        """The directory in which the topmost package around a module lies, if that is below the roots, but not one."""
+        directory = os.path.dirname(importer)
+        if not any(directory.startswith(root + os.sep) for root in self.roots):
+            return ""
+        root = directory
+        while directory not in self.roots:
+            if self._sources.is_package(directory):
+                root = os.path.dirname(directory)
+            directory = os.path.dirname(directory)
+        return "" if root in self.roots else root
 
     def relative(self, path: str, dots: int) -> str:
         """The package that `dots` leading dots mean in the module at `path`."""
@@ -140,14 +175,19 @@ class ModuleMap:
 
     def within(self, location: str, name: str) -> str:
         """The submodule `name` of the package at `location` (its `__init__.py` or its directory), or `""`."""
-        known = self._within.get((location, name))
-        if known is None:
-            outer, self._sources.mask = self._sources.mask, 0
-            found = self._look_within(location, name)
-            known = self._within[location, name] = found, self._sources.mask
-            self._sources.mask |= outer
-        self._sources.mask |= known[1]
-        return known[0]
+        key = (location, name)
+        found, mask = self._within.get(key) or self._noting(self._within, key, self._look_within, location, name)
+        self._sources.mask |= mask
+        return found
+
+    def _noting(
+        self, known: dict[T, tuple[str, int]], key: T, look: Callable[..., str], *where: str
+    ) -> tuple[str, int]:
+        """Remember where something lies, with the directories that were looked at."""
+        outer, self._sources.mask = self._sources.mask, 0
+        found = known[key] = look(*where), self._sources.mask
+        self._sources.mask = outer
+        return found
 
     def _look_within(self, location: str, name: str) -> str:
         if location.endswith(".py"):
@@ -174,7 +214,7 @@ class ModuleMap:
         """The files of the program that importing `name` (relative if it begins with dots) in a module reads."""
         dots = len(name) - len(name.lstrip("."))
         first, *rest = name[dots:].split(".")
-        location = self.relative(importer, dots) if dots else self.absolute(first)
+        location = self.relative(importer, dots) if dots else self.absolute(first, importer)
         files = [location]
         for part in ([first] if dots and first else []) + rest:
             location = self.within(location, part) if location else ""

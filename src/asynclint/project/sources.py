@@ -72,7 +72,7 @@ class Sources:
         if digest is None:
             try:
                 if os.path.isdir(name):
-                    digest = digest_of("\n".join(sorted(self.listing(name))).encode())
+                    digest = digest_of(os.fsencode("\n".join(sorted(self.listing(name)))))
                 else:
                     digest = digest_of(read_source(name))
             except OSError:

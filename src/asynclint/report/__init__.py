@@ -14,7 +14,7 @@ Render = Callable[[Iterable[Finding], Callable[[str, int], str]], str]
 
 def formats() -> list[str]:
     """The names of the formats."""
-    return sorted(info.name.removeprefix("as_") for info in iter_modules(__path__))
+    return sorted(info.name.removeprefix("as_") for info in iter_modules(__path__) if info.name.startswith("as_"))
 
 
 def renderer(name: str) -> Render:
