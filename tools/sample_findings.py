@@ -72,7 +72,9 @@ def draw(pools: dict[str, list[dict[str, Any]]], number: int, seed: int) -> list
 def main() -> None:
     """Parse the command line and print the sample."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("packages", nargs="*", default=PACKAGES, metavar="NAME==VERSION", help="the releases to draw from")
+    parser.add_argument(
+        "packages", nargs="*", default=PACKAGES, metavar="NAME==VERSION", help="the releases to draw from"
+    )
     parser.add_argument("--number", type=int, default=50)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--select", default="ASY1,ASY2")

@@ -39,18 +39,18 @@ class Answers:
         self._lowest = min(self._lowest, lowest)
         return value
 
-    def get(self, key: Any, empty: T, answer: Callable[..., T], *arguments: Any) -> T:
+    def get(self, key: Any, empty: T, answer: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         """The answer to the question called `key`: `answer(*arguments)`, or what that gave before.
 
         Args:
             empty: The answer for a question that depends on itself, or nests too deeply.
         """
-        sources = self._sources
         known = self._known.get(key)
         if known is not None:  # as `known`, whose call would cost as much again
             found: T
             found, mask, lowest = known
-            sources.mask |= mask
+            if mask:
+                self._sources.mask |= mask
             if lowest < self._lowest:  # noqa: PLR1730  # `min` is a call
                 self._lowest = lowest
             return found
@@ -58,7 +58,7 @@ class Answers:
         if depth > _DEPTH:
             self._lowest = 0
             return empty
-        provisional = self._provisional
+        sources, provisional = self._sources, self._provisional
         outer_mask, outer_lowest, start = sources.mask, self._lowest, len(provisional)
         sources.mask, self._lowest = 0, _COMPLETE
         self._known[key] = (empty, 0, depth)

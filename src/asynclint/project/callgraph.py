@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from asynclint.catalog import Catalog, Sink
 from asynclint.project.answers import Answers
-from asynclint.project.circumstances import ITERATES, Circumstances
+from asynclint.project.circumstances import ITERATES, Circumstances, flags_given
 from asynclint.project.handover import TRANSPARENT, Handover
 from asynclint.project.modules import ProgramModule
 from asynclint.project.overrides import Overrides
+from asynclint.project.receivers import Receivers
 from asynclint.project.resolve import Resolver
 from asynclint.project.values import (
     ClassValue,
@@ -74,6 +75,7 @@ class CallGraph:
         self._overrides = overrides
         self._handover = Handover(resolver, load, catalog, answers)
         self._circumstances = Circumstances(resolver, catalog)
+        self._receivers = Receivers(resolver, load, answers)
         self._is_inert = cache(self._find_inert)
         self._choices: list[Choice] = []
         self._doubles: set[Node] = set()
@@ -82,7 +84,7 @@ class CallGraph:
 
     def edges(self, node: Node) -> list[Edge]:
         """The calls that function `node` makes on its own thread, in the order written."""
-        return self._answers.get(node, [], self._edges, node)
+        return self._answers.get(node, [], self._edges, (node,))
 
     def choice(self, node: Node) -> Choice | None:
         """What `node` stands for if it is no function."""
@@ -107,7 +109,7 @@ class CallGraph:
         ]
 
     def _callbacks(self, module: ProgramModule) -> list[tuple[int, Call, FunctionValue]]:
-        return self._answers.get(("callbacks", module.path), [], lambda: list(self._find_callbacks(module)))
+        return self._answers.get(("callbacks", module.path), [], lambda: list(self._find_callbacks(module)), ())
 
     def _find_callbacks(self, module: ProgramModule) -> Iterator[tuple[int, Call, FunctionValue]]:
         for index, function in enumerate(module.facts.functions):
@@ -158,11 +160,17 @@ class CallGraph:
         if not alternatives or not all(alternatives):
             return []  # one of the things this may be does not block
         if len(alternatives) == 1:  # mostly
-            return [Edge(call, target) for target in dict.fromkeys(alternatives[0])]
+            return [self._edge(call, target) for target in dict.fromkeys(alternatives[0])]
         distinct = {tuple(dict.fromkeys(targets)): None for targets in alternatives}
         if len(distinct) == 1:
             return [Edge(call, target) for target in next(iter(distinct))]
         return [Edge(call, self._choose(tuple(distinct)))]
+
+    def _edge(self, call: Call, target: Target) -> Edge:
+        """An edge; to a sink whose flags are parameters of the function, under the condition that they let it block."""
+        if isinstance(target, Sink) and target.unless and (unless := flags_given(call, target)):
+            call = call._replace(guards=[*call.guards, *unless])
+        return Edge(call, target)
 
     def _choose(self, choice: Choice) -> Node:
         number = self._numbers.get(choice)
@@ -192,13 +200,24 @@ class CallGraph:
                     sink = self._catalog.sink(source)
                     targets += [sink] if sink is not None and sink.lazy else []
                 case Generator(function) if name == "__iter__":
-                    targets += [(function.path, function.index)] if self._runs_here(function, call) else []
+                    # The call that makes a generator tells itself that this is iterated over.
+                    makers = self._resolver.resolve(module, index, base[:-2]) if base.endswith("()") else ()
+                    if function not in makers and self._runs_here(function, call):
+                        targets.append((function.path, function.index))
                 case Instance():
-                    for value, is_property in self._resolver.looked_up(receiver, name):
+                    found = self._resolver.looked_up(receiver, name)
+                    if name == "__iter__":
+                        iterators = self._resolver.resolve(module, index, path)
+                        found = [*found, *(step for it in iterators for step in self._steps(it))]
+                    for value, is_property in found:
                         if is_property or not is_read:
                             targets += self._runs(module, index, call, value)
             alternatives.append(targets)
         return self._joined(call, alternatives)
+
+    def _steps(self, iterator: Value) -> list[tuple[Value, bool]]:
+        """What each step of an iterator runs."""
+        return self._resolver.looked_up(iterator, "__next__") if isinstance(iterator, Instance) else []
 
     def _runs(self, module: ProgramModule, index: int, call: Call, value: Value) -> list[Target]:
         match value:
@@ -230,15 +249,15 @@ class CallGraph:
         if function.is_stub:
             return self._implementations(call, value)
         wrappers = self._handover.wrapping(module, value.index).wrappers if function.decorators else ()
-        return [(value.path, value.index), *((wrapper.path, wrapper.index) for wrapper in wrappers)]
+        return [self._receivers.node(value), *((wrapper.path, wrapper.index) for wrapper in wrappers)]
 
     def _implementations(self, call: Call, value: FunctionValue) -> list[Target]:
         """What calling a method that is there to be overridden runs: one of several, or the only one."""
         found = [v for v in self._overrides.of(value) if self._runs_here(v, call)]
-        nodes: list[Target] = [(v.path, v.index) for v in found]
+        nodes: list[Target] = [self._receivers.node(v) for v in found]
         if len(nodes) < 2:
             return nodes
-        doubles = {(v.path, v.index) for v in found if self._is_double(v)}
+        doubles = {self._receivers.node(v) for v in found if self._is_double(v)}
         self._doubles |= doubles if len(doubles) < len(found) else set()
         return [self._choose(tuple((node,) for node in nodes))]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from asynclint.catalog import Catalog, Sink
@@ -12,6 +13,7 @@ from asynclint.syntax import NONBLOCKING, Call, Function, plain
 
 ITERATES = ("for", "yield from")
 """Uses of a call in which what it gives is iterated over, on this thread."""
+_CONSTANT = re.compile(r"\d+(\.\d+)?|True|False|None|'[^']*'")
 _BUFFERS = ("io.BytesIO", "io.StringIO")
 _FILES = ("fileobj", "file", "fp", "path_or_buf", "filepath_or_buffer")
 
@@ -102,6 +104,25 @@ class Circumstances:
         return isinstance(value, ExternalInstance) and value.name in _BUFFERS
 
 
+def flags_given(call: Call, sink: Sink) -> list[str]:
+    """Conditions (`syntax/conditions.py`) on parameters that are handed on as flags of a sink: `get(block)`."""
+    found = []
+    for argument in sink.unless:
+        name, _, value = argument.partition("=")
+        given = _argument(call, name)
+        number = given.partition("@")[2]
+        if number.isdecimal() and _CONSTANT.fullmatch(value):
+            found.append(f"-{number} == {value}")
+    return found
+
+
+def _argument(call: Call, name: str) -> str:
+    """The argument of a call at a position, or of a name; `""` if it has none."""
+    if not name.isdecimal():
+        return call.keywords.get(name, "")
+    return call.arguments[int(name)] if int(name) < len(call.arguments) else ""
+
+
 def _first(call: Call) -> str:
     """The argument that is a file."""
     if call.arguments and "fileobj" not in call.keywords:
@@ -135,16 +156,14 @@ def _has_asked(function: Function, call: Call, members: tuple[str, ...]) -> bool
     """Whether a function has called one of the members, before this call, on the same object."""
     receiver = call.target.rpartition(".")[0]
     asked = {f"{receiver}.{member}" for member in members}
-    return any(other.target in asked and other.line < call.line for other in function.calls)
+    # On one line, the condition may stand behind: `f.result() if f.done() else None`.
+    return any(other.target in asked and other.line <= call.line for other in function.calls)
 
 
 def _is_given(call: Call, argument: str) -> bool:
     """Whether a call has this argument: `timeout=0` by name, `1=0` or `1=os.WNOHANG` by position."""
     name, _, value = argument.partition("=")
-    if name.isdecimal():
-        given = call.arguments[int(name)] if int(name) < len(call.arguments) else ""
-    else:
-        given = call.keywords.get(name, "")
+    given = _argument(call, name)
     if given.startswith("="):
         return given == f"= {value}"
     # A named constant, which may have been imported by name: `os.devnull`, `devnull`, `zmq.NOBLOCK | zmq.SNDMORE`.

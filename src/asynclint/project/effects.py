@@ -44,7 +44,7 @@ class Effects:
     def of_function(self, value: FunctionValue) -> Effect:
         """The effect of running a function to its end, with all that it calls and awaits."""
         # Recursion is not shown to be harmless.
-        return self._answers.get(("effect", value), Effect.UNKNOWN, self._find, value)
+        return self._answers.get(("effect", value), Effect.UNKNOWN, self._find, (value,))
 
     def _find(self, value: FunctionValue) -> Effect:
         module = self._load(value.path)

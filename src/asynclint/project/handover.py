@@ -97,7 +97,7 @@ class Handover:
     def called_parameters(self, value: FunctionValue) -> frozenset[int]:
         """The parameters, by number, that a function calls, or hands to something that calls them, on its thread."""
         key = ("called", value.path, value.index)
-        return self._answers.get(key, frozenset(), self._find_called, value)
+        return self._answers.get(key, frozenset(), self._find_called, (value,))
 
     def _find_called(self, value: FunctionValue) -> frozenset[int]:
         module = self._load(value.path)
@@ -126,7 +126,7 @@ class Handover:
     def wrapping(self, module: ProgramModule, index: int) -> Wrapping:
         """What the decorators of a function make of it."""
         key = ("wrapping", module.path, index)
-        return self._answers.get(key, Wrapping(), self._find_wrapping, module, index)
+        return self._answers.get(key, Wrapping(), self._find_wrapping, (module, index))
 
     def _find_wrapping(self, module: ProgramModule, index: int) -> Wrapping:
         function = module.facts.functions[index]

@@ -9,6 +9,7 @@ from asynclint.catalog import Catalog
 from asynclint.project.answers import Answers
 from asynclint.project.modules import ModuleMap, ProgramModule
 from asynclint.project.values import (
+    Alias,
     ClassValue,
     Collection,
     Coroutine,
@@ -69,7 +70,7 @@ class Members:
         """What attribute `name` of `value` may be."""
         match value:
             case ModuleValue(location):
-                return self._answers.get((location, name), (), self._member, location, name)
+                return self._answers.get((location, name), (), self._member, (location, name))
             case External(dotted):
                 return self._external_attribute(dotted, name)
             case ClassValue() if name == "__getitem__":
@@ -89,7 +90,7 @@ class Members:
                 return parts[int(name)] if name.isdecimal() and int(name) < len(parts) else ()
             case Generator(function):
                 return self._of_generator(value, function, name)
-            case FunctionValue():
+            case FunctionValue() | Alias():
                 return ()
 
     def _find_external_attribute(self, dotted: str, name: str) -> Values:
@@ -114,7 +115,7 @@ class Members:
         cls = value.cls if isinstance(value, Instance) else value
         # Whether it is an instance makes no difference here.
         key = ("member", cls.path, cls.index, name)
-        return self._answers.get(key, [], self._look_up, cls, name)
+        return self._answers.get(key, [], self._look_up, (cls, name))
 
     def _look_up(self, value: ClassValue | Instance, name: str) -> list[tuple[Value, bool]]:
         for owner in self._owners(value):
@@ -176,7 +177,7 @@ class Members:
             collections = self.annotated(module, facts.parent, facts.annotation)
             items = distinct([item for c in collections if isinstance(c, Collection) for item in c.items])
         else:
-            items = distinct([v for path in facts.returns for v in self.binding(module, function.index, path)])
+            items = self._given_back(module, function, facts)
         return (Giver((Giver(items),)),) if name.startswith("__a") else (Giver(items),)
 
     # -- calls -------------------------------------------------------------------------------------------------------
@@ -233,7 +234,22 @@ class Members:
             if function.annotation.rpartition(".")[2] == "Self" and value.receiver is not None:
                 return (Instance(value.receiver),)
             return self.annotated(module, function.parent, function.annotation)
-        return distinct([v for path in function.returns for v in self.binding(module, value.index, path)])
+        return self._given_back(module, value, function)
+
+    def _given_back(self, module: ProgramModule, value: FunctionValue, function: Function) -> Values:
+        """What the `return` or `yield` statements of a function give; `self` is what the method was looked up on."""
+        itself: dict[str, Value] = {}
+        if value.receiver is not None and function.parameters:
+            name, kind = function.bindings[0]
+            if kind.startswith(": self "):
+                itself = {f"{name}@0": Instance(value.receiver)}
+            elif kind.startswith("class "):
+                itself = {f"{name}@0": value.receiver, f"{name}@0()": Instance(value.receiver)}
+        found: list[Value] = []
+        for path in function.returns:
+            own = itself.get(path)
+            found += self.binding(module, value.index, path) if own is None else (own,)
+        return distinct(found)
 
     # -- classes -----------------------------------------------------------------------------------------------------
 
@@ -251,7 +267,7 @@ class Members:
             # Not by recursion: hierarchies may be deep, and a class may inherit from itself by mistake.
             for ancestor in reversed(self._line(cls)):
                 alone: list[Value] = [ancestor]
-                order = self._answers.get(_order(ancestor), alone, self._linearised, ancestor)
+                order = self._answers.get(_order(ancestor), alone, self._linearised, (ancestor,))
         return order or [cls]
 
     def _line(self, cls: ClassValue) -> list[ClassValue]:

@@ -38,7 +38,7 @@ class Overrides:
 
     def of(self, stub: FunctionValue) -> list[FunctionValue]:
         """The implementations of a stub method of a class of the program, in the order of their files."""
-        return self._answers.get(("overrides", stub), [], self._find, stub)
+        return self._answers.get(("overrides", stub), [], self._find, (stub,))
 
     def _find(self, stub: FunctionValue) -> list[FunctionValue]:
         module = self._load(stub.path)
@@ -53,7 +53,7 @@ class Overrides:
         return list(methods)
 
     def _subclasses(self, base: ClassValue) -> list[ClassValue]:
-        return self._answers.get(("subclasses", base), [], self._find_subclasses, base)
+        return self._answers.get(("subclasses", base), [], self._find_subclasses, (base,))
 
     def _find_subclasses(self, base: ClassValue) -> list[ClassValue]:
         home, fact = self._resolver.class_facts(base)

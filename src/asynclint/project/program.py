@@ -115,11 +115,15 @@ class Program:
         name = os.path.abspath(path)
         facts = self._facts(source, tree)
         known = self._loaded.get(name)
-        lines = decode(source).split("\n")
-        module = self._loaded[name] = self._made(name, facts, lines)
+        if known is not None and known.facts == facts:
+            facts = known.facts  # answers may speak of what was added to them
+        module = self._loaded[name] = self._made(name, facts, decode(source).split("\n"))
         self.sources.mask |= module.bit
-        if known is not None and known.facts != facts:
-            self._forget_answers()  # they were given for another text
+        if known is not None:
+            if known.facts is facts:
+                module.own = known.own
+            else:
+                self._forget_answers()  # they were given for another text
         return module
 
     def _made(self, path: str, facts: Module, lines: list[str] | None = None) -> ProgramModule:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from asynclint.project.annotated import CALLABLES, GENERICS, MAPPINGS, TUPLES, split
 from asynclint.project.members import Members, distinct
 from asynclint.project.modules import ProgramModule
 from asynclint.project.values import (
+    Alias,
     ClassValue,
     Collection,
     External,
@@ -37,7 +38,7 @@ class Resolver(Members):
             return ()
         if path[-1] != ")" and "." not in path:
             return self._root(module, function, path)
-        return self._answers.get((module.path, function, path), (), self._follow, module, function, path)
+        return self._answers.get((module.path, function, path), (), self._follow, (module, function, path))
 
     def _follow(self, module: ProgramModule, function: int, path: str) -> Values:
         if path[-1] == ")":
@@ -54,6 +55,10 @@ class Resolver(Members):
         values = self.resolve(module, function, head)
         if step == "[]":
             return (Collection(values),) if values else ()
+        if step == "[,]":
+            return (Parts(((), values)),) if values else ()
+        if step == "[()]":
+            return (Giver(values),) if values else ()
         if len(values) == 1:
             return self.attribute(values[0], step)
         return distinct([result for value in values for result in self.attribute(value, step)])
@@ -87,12 +92,13 @@ class Resolver(Members):
 
     def exported(self, module: ProgramModule, name: str) -> Values:
         """What a module binds to a name."""
-        ids = module.facts.exports.get(name)
-        if ids is not None:
-            return self._bindings(module, 0, ids)
-        if not module.facts.stars:
+        if name not in module.facts.exports and not module.facts.stars:
             return ()
-        return self._answers.get((module.path, -1, name), (), self._starred, module, name)
+        return self._answers.get((module.path, -1, name), (), self._exported, (module, name))
+
+    def _exported(self, module: ProgramModule, name: str) -> Values:
+        ids = module.facts.exports.get(name)
+        return self._bindings(module, 0, ids) if ids is not None else self._starred(module, name)
 
     def _starred(self, module: ProgramModule, name: str) -> Values:
         """What a name stands for that can only come from `from … import *`."""
@@ -132,16 +138,18 @@ class Resolver(Members):
             # Names that are bound to each other would lead round for ever if not for the memory.
             if not value or value == "None":
                 return ()
-            return self._answers.get((module.path, function, value), (), self._follow, module, function, value)
+            return self._answers.get((module.path, function, value), (), self._follow, (module, function, value))
         own = module.own.get(value)
         if own is not None:
             return own
         kind, _, rest = value.partition(" ")
         if kind == ":" and not rest.startswith("self "):
-            return self._answers.get((module.path, function, value), (), self.annotated, module, function, rest)
+            return self._answers.get((module.path, function, value), (), self.annotated, (module, function, rest))
         if kind in ("import", "from"):
-            return self._answers.get((module.path, -1, value), (), self._imported, module, value)
-        if kind in ("=", "type"):
+            return self._answers.get((module.path, -1, value), (), self._imported, (module, value))
+        if kind == "type":
+            return (Alias(module.path, function, rest),)
+        if kind == "=":
             return ()
         own = module.own[value] = (_own(module.path, kind, rest),)
         return own
@@ -151,23 +159,23 @@ class Resolver(Members):
     def _imported(self, module: ProgramModule, statement: str) -> Values:
         words = statement.split(" ")
         if words[0] == "import":
-            return self._module(words[1])
+            return self._module(module, words[1])
         source, name = words[1], words[3]
         dots = len(source) - len(source.lstrip("."))
         if not dots:
-            parents = self._module(source)
+            parents = self._module(module, source)
         else:
-            parents = (ModuleValue(self._modules.relative(module.path, dots)),)
-            for part in filter(None, source[dots:].split(".")):
-                parents = distinct([v for parent in parents for v in self.attribute(parent, part)])
+            parents = self._below(self._modules.relative(module.path, dots), filter(None, source[dots:].split(".")))
         return distinct([value for parent in parents for value in self.attribute(parent, name)])
 
-    def _module(self, name: str) -> Values:
+    def _module(self, importer: ProgramModule, name: str) -> Values:
         first, *rest = name.split(".")
-        location = self._modules.absolute(first)
-        if not location:
-            return (External(name),)
-        for part in rest:
+        location = self._modules.absolute(first, importer.path)
+        return self._below(location, rest) if location else (External(name),)
+
+    def _below(self, location: str, parts: Iterable[str]) -> Values:
+        """The module that is found by going down from a package, whatever that binds to the names of its modules."""
+        for part in parts:
             location = self._modules.within(location, part)
             if not location:
                 return ()
@@ -190,6 +198,10 @@ class Resolver(Members):
         for value in self._named(module, function, head):
             if isinstance(value, ClassValue):
                 found.append(Instance(value))
+            elif isinstance(value, Alias):
+                home = self._load(value.path)
+                if home is not None:
+                    found += self.binding(home, value.function, f": {value.annotation}")
             elif isinstance(value, External):
                 if bracket and kind in GENERICS:
                     found += self._generic(module, function, kind, list(split(arguments, ",")))
@@ -219,7 +231,9 @@ class Resolver(Members):
             fact = module.facts.functions[function]
             if fact.owner >= 0:
                 cls = ClassValue(module.path, fact.owner)
-                return (Instance(cls, after=cls),)
+                own = module.own.get(fact.bindings[0][1]) if fact.bindings else None
+                whole = own[0].cls if own and isinstance(own[0], Instance) else cls  # of a variant for a subclass
+                return (Instance(whole, after=cls),)
             function = fact.parent
         return ()
 

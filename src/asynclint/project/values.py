@@ -98,6 +98,15 @@ class Giver:
     results: tuple[Value, ...]
 
 
+@dataclass(unsafe_hash=True, slots=True)
+class Alias:
+    """A name for a type: `Optional[Client]`, as function number `function` of a module reads it."""
+
+    path: str
+    function: int
+    annotation: str
+
+
 Value = (
     ModuleValue
     | ClassValue
@@ -110,6 +119,7 @@ Value = (
     | Collection
     | Parts
     | Giver
+    | Alias
 )
 Values = tuple[Value, ...]
 """All that something may stand for; not known is the empty tuple."""

@@ -6,6 +6,14 @@ import ast
 from functools import lru_cache
 
 _TRANSPARENT = {"Optional", "Annotated", "Final", "ClassVar", "Required", "NotRequired", "ReadOnly"}
+_CONTAINERS = {"list", "List", "dict", "Dict", "tuple", "Tuple", "set", "Set", "Sequence", "Mapping", "Iterable"}
+
+
+def alias(node: ast.expr) -> str:
+    """The type that an assigned value names, as `annotation` has it: `Optional[Client]`; `""` for other values."""
+    head = node.value if isinstance(node, ast.Subscript) else None
+    name = head.attr if isinstance(head, ast.Attribute) else head.id if isinstance(head, ast.Name) else ""
+    return annotation(node) if name in _TRANSPARENT or name in _CONTAINERS or name == "Union" else ""
 
 
 def annotation(node: ast.expr | None) -> str:

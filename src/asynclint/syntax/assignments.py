@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 
-from asynclint.syntax.annotations import annotation
+from asynclint.syntax.annotations import alias, annotation
 from asynclint.syntax.conditions import asks_for_loop
-from asynclint.syntax.expressions import ExpressionWalker, part_of
+from asynclint.syntax.expressions import ExpressionWalker
 from asynclint.syntax.options import note_asked, note_filled
 
 
@@ -23,6 +23,8 @@ class AssignmentWalker(ExpressionWalker):
         name = first.id if isinstance(first, ast.Name) else ""
         values = self.values(value, f"store:{name}" if name and len(node.targets) == 1 else "other")
         self._value(values[0])
+        if type(value) is ast.Subscript and (declared := alias(value)):
+            values = [f"type {declared}"]
         if name and type(value) is ast.Call and asks_for_loop(value):
             scope.loops.add(name)
         for target in node.targets:
@@ -67,7 +69,7 @@ class AssignmentWalker(ExpressionWalker):
             self._bind_name(target.id, values)
         elif isinstance(target, (ast.Tuple, ast.List)):
             for index, element in enumerate(target.elts):
-                self.bind_target(element, [part_of(value, index) for value in values])
+                self.bind_target(element, [_part_of(value, index) for value in values])
         elif isinstance(target, ast.Starred):
             self.bind_target(target.value, [""])
         else:
@@ -89,18 +91,24 @@ class AssignmentWalker(ExpressionWalker):
             entry.stores.append(name)
         if name in scope.shared:
             scope.function.writes.append(name)
+            if name in scope.of_module:
+                # What has no binding of this function in it means the same to the module.
+                plain = [value for value in values if value not in ("", "None") and "@" not in value]
+                self.assigned.extend((name, value) for value in plain)
             return
         scope.bind(name, values)
         if scope.owner >= 0:
             self.module.classes[scope.owner].attributes.setdefault(name, []).extend((scope.index, v) for v in values)
 
-    def _store(self, target: ast.expr) -> None:
-        """Note a write to an attribute or an item."""
+    def _store(self, target: ast.expr, method: str = "__setitem__") -> None:
+        """Note a write to an attribute, or to an item, which calls a method of what has it."""
         if isinstance(target, ast.Attribute):
             base, path = self.path(target.value), f".{target.attr}"
         elif isinstance(target, ast.Subscript):
-            base, path = self.path(target.value), ".__setitem__()"
+            base, path = self.path(target.value), f".{method}()"
             self.path(target.slice)
+            if base:
+                self.touch(target, base + path)
             note_filled(base, target.slice, self.scope)
         else:
             self.path(target)
@@ -109,3 +117,8 @@ class AssignmentWalker(ExpressionWalker):
             self.scope.function.writes.append(base + path)
             if self.scope.statement is not None:
                 self.scope.statement.stores.append(base + path)
+
+
+def _part_of(value: str, index: int) -> str:
+    """The binding value of one of several targets that a value is unpacked to."""
+    return f"{value}.{index}" if value and " " not in value and value != "None" else ""

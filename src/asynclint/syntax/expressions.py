@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from asynclint.syntax.conditions import OFF_LOOP, conditions
 from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Call, Function, Module
+from asynclint.syntax.results import TELLING, result_of
 from asynclint.syntax.scope import Scope
 
 P = ParamSpec("P")
@@ -18,6 +19,7 @@ _CONSUMERS = frozenset(
 _ITEM = ".__iter__().__next__()"
 _AWAITED = ".__await__()"
 _ASYNC_ITEM = ".__aiter__().__anext__()" + _AWAITED
+_LITERALS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Constant)
 _SHORT = 40
 as_named: Callable[[type, tuple[Any, ...]], Any] = tuple.__new__
 """Makes a `NamedTuple` of a tuple: what it calls itself, after another call."""
@@ -43,6 +45,7 @@ class ExpressionWalker:
     def __init__(self, module: Module) -> None:
         self.module: Module = module
         self.functions: list[Function] = []
+        self.assigned: list[tuple[str, str]] = []
         self.scope: Scope = Scope(Function("<module>", "<module>", 1, 0), 0)
         self.prefix: str = ""
 
@@ -140,21 +143,40 @@ class ExpressionWalker:
     def _call(self, node: ast.Call, use: str) -> str:
         function = node.func
         # What is called is looked up, too, but a property that gives a function is rare.
-        target = self._member(function) if type(function) is ast.Attribute else self.path(function)
-        arguments, keywords = NOTHING, NO_KEYWORDS
+        if type(function) is ast.Attribute:
+            target = self._member(function)
+        elif type(function) is ast.Lambda:  # called on the spot
+            self.scope.bind("<lambda>", [f"lambda {self.function_of_lambda(function)}"])
+            target = self.scope.env["<lambda>"]
+        else:
+            target = self.path(function)
+        arguments: list[str] = NOTHING
+        keywords, name = NO_KEYWORDS, ""
         if node.args:
-            consumed = "for" if target in _CONSUMERS else "other"
+            name = target.rpartition(".")[2].partition("@")[0]
+            enters = name == "enter_context"
+            consumed = "with" if enters else "for" if target in _CONSUMERS else "other"
             arguments = []
             for argument in node.args:
                 arguments.append(self._argument(argument, consumed))
+            if enters and arguments[0]:
+                self.enter(node, arguments[0])
         if node.keywords:
             keywords = {}
             for keyword in node.keywords:
                 keywords[keyword.arg or "**"] = self._argument(keyword.value, "other")
         self.record(node, target, use, arguments, keywords)
-        if arguments and target.rpartition(".")[2].partition("@")[0] == "partial":
-            return arguments[0] if arguments[0][:1] not in ("=", "*") else ""
+        if arguments and name in TELLING:
+            return result_of(target, name, arguments)
         return f"{target}()" if target else ""
+
+    def enter(self, node: ast.expr, manager: str, *, is_async: bool = False) -> str:
+        """Note the calls that entering and leaving a context manager makes; the access path of what it gives."""
+        enter, leave = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
+        for protocol in (enter, leave):
+            use = "await" if is_async else "other"
+            self.record(node, f"{manager}.{protocol}", use, NOTHING, NO_KEYWORDS, implicit=True)
+        return f"{manager}.{enter}(){_AWAITED if is_async else ''}"
 
     def record(
         self,
@@ -189,15 +211,13 @@ class ExpressionWalker:
         kind = type(node)
         if kind is ast.Constant:
             return constant(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
-        if kind is ast.Name and use != "for":  # mostly
-            return self._name(node, use)  # type: ignore[arg-type]  # narrowed by `kind`
         if kind is ast.Lambda:
             return f"lambda {self.function_of_lambda(node)}"  # type: ignore[arg-type]  # narrowed by `kind`
         if kind is ast.Starred:
             self.path(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
             return "*"
         path = _TABLE[kind](self, node, use)
-        if use == "for" and path and kind is not ast.Call:
+        if use == "for" and path:
             self.touch(node, f"{path}.__iter__()")
         return path
 
@@ -227,19 +247,22 @@ class ExpressionWalker:
 
     def _boolop(self, node: ast.BoolOp, use: str) -> str:
         guards, records = self.scope.guards, self.scope.records
+        found = ""
         for part in node.values:
-            self.path(part)
+            found = self.path(part) or found
             true, false = conditions(part, self.scope)
             known = true if isinstance(node.op, ast.And) else false
             if known:
                 self.assume(known)
         self.scope.guards, self.scope.records = guards, records
-        return ""
+        # `items or []` has the same items.
+        is_or_empty = isinstance(node.op, ast.Or) and all(isinstance(part, _LITERALS) for part in node.values[1:])
+        return found if is_or_empty else ""
 
     def _subscript(self, node: ast.Subscript, use: str) -> str:
         base = self.path(node.value)
         self.path(node.slice)
-        return self._operation(node, base, "__getitem__")
+        return base if type(node.slice) is ast.Slice else self._operation(node, base, "__getitem__")
 
     def _operation(self, node: ast.expr, operand: str, method: str) -> str:
         """What an operator gives, which calls a method of its left operand."""
@@ -318,9 +341,7 @@ class ExpressionWalker:
             return ""
         if is_async:
             return source + _ASYNC_ITEM
-        if not isinstance(node, ast.Call):
-            self.touch(node, f"{source}.__iter__()")
-        self.touch(node, f"{source}{_ITEM}")
+        self.touch(node, f"{source}.__iter__()")
         return source + _ITEM
 
     def _bind_loop_variable(self, target: ast.expr, value: str) -> None:
@@ -345,11 +366,6 @@ def constant(value: object) -> str:
 def place(node: ast.expr | ast.stmt | ast.ExceptHandler) -> tuple[int, int, int, int]:
     """Where a node from `ast.parse` begins and ends."""
     return node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
-
-
-def part_of(value: str, index: int) -> str:
-    """The binding value of one of several targets that a value is unpacked to."""
-    return f"{value}.{index}" if value and " " not in value and value != "None" else ""
 
 
 _W = ExpressionWalker

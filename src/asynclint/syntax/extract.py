@@ -13,7 +13,7 @@ from typing import TypeVar
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.conditions import UNPROVEN
 from asynclint.syntax.expressions import constant
-from asynclint.syntax.facts import Call, Class, Function, Module, Statement
+from asynclint.syntax.facts import Call, Class, Function, Module, Statement, as_sequence
 from asynclint.syntax.memo import runs_once
 from asynclint.syntax.scope import Scope
 from asynclint.syntax.statements import KINDS, StatementWalker
@@ -126,21 +126,30 @@ class Walker(StatementWalker):
 
     def walk(self, tree: ast.Module) -> None:
         """Gather the facts of a whole module."""
-        self.module.functions = self.functions
         self.functions.append(self.scope.function)
         self.block(tree.body)
         self.module.exports = {
             name: [int(i) for i in root.partition("@")[2].split(",")] for name, root in self.scope.env.items()
         }
+        bindings = self.scope.function.bindings
+        for name, value in dict.fromkeys(self.assigned):
+            self.module.exports.setdefault(name, []).append(len(bindings))
+            bindings.append((name, value))
         self.module.imports = sorted(set(self.module.imports))
         self._finish(self.scope)
+        for function in self.functions:
+            if function.owner >= 0 and function.touched:
+                _leave_plain(function, self.module.classes[function.owner])
+        self.module.functions = as_sequence([], self.functions)
 
     # -- definitions -----------------------------------------------------------------------------------------------
 
-    def _global(self, node: ast.Global | ast.Nonlocal) -> None:
+    def _global(self, node: ast.Global) -> None:
         self.scope.shared.update(node.names)
+        self.scope.of_module.update(node.names)
 
-    _nonlocal = _global
+    def _nonlocal(self, node: ast.Nonlocal) -> None:
+        self.scope.shared.update(node.names)
 
     def _import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -223,8 +232,7 @@ class Walker(StatementWalker):
         if function.owner >= 0 and names and "staticmethod" not in function.decorators:
             is_class = "classmethod" in function.decorators or function.name in {"__new__", "__init_subclass__"}
             values[0] = f"class {function.owner}" if is_class else f": self {function.owner}"
-            if not is_class:
-                scope.receiver = names[0]
+            scope.receiver = names[0]
         for rest in (arguments.vararg, arguments.kwarg):
             if rest is not None:
                 names.append(rest.arg)
@@ -273,6 +281,16 @@ def _constant_defaults(arguments: ast.arguments) -> dict[str, str]:
     first = positional - len(arguments.defaults)
     numbered = [*enumerate(arguments.defaults, first), *enumerate(arguments.kw_defaults, positional)]
     return {str(number): constant(node.value) for number, node in numbered if isinstance(node, ast.Constant)}
+
+
+def _leave_plain(function: Function, cls: Class) -> None:
+    """Take from what a method touches the attributes of `self` that are no properties: its own class assigns them."""
+    name, value = function.bindings[0] if function.parameters else ("", "")
+    prefix = f"{name}@0." if value.startswith(": self ") else "."
+    for path in [path for path in function.touched if path.startswith(prefix)]:
+        bound = cls.attributes.get(path[len(prefix) :], ())
+        if bound and not any(value.startswith("def ") for _, value in bound):
+            del function.touched[path]
 
 
 def _is_stub(body: list[ast.stmt]) -> bool:

@@ -10,6 +10,8 @@ Expressions are kept as *access paths*, strings that read like the code they cam
     xs.__iter__().__next__()    an item of `for x in xs`
     pairs().1                   the second of `a, b = pairs()`
     Client().[]                 a list, tuple or set of what the path before stands for
+    Client().[,]                a pair: its place in a row, and what the path before stands for
+    Client().[()]               something that gives it when it is called or awaited
 
 An empty path means: not known. A name without `@` is looked up in the enclosing scopes. `partial(f, …)` has the path of
 `f`: calling the one is calling the other.
@@ -32,7 +34,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
-FORMAT = 5
+FORMAT = 6
 """Version of these facts: a cache written by another version is not read."""
 
 
@@ -161,6 +163,48 @@ class Class:
     attributes: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
 
+class _Functions(dict[int, Function]):
+    """A sequence of functions, decoded from their lines one by one: most of a library is never asked about.
+
+    Made of a dictionary, which finds what has been decoded without running Python code; and which may hold others
+    beyond the sequence: methods as subclasses run them (`project/receivers.py`).
+    """
+
+    def __init__(self, lines: list[str], made: Sequence[Function] = ()) -> None:
+        """Make it of lines, or of functions."""
+        super().__init__(enumerate(made))
+        self._lines = lines
+        self._count = len(lines) or len(made)
+        self._variants = 0
+
+    def add(self, function: Function) -> int:
+        """Keep a function beyond the sequence; its index."""
+        index = self._count + self._variants
+        self._variants += 1
+        self[index] = function
+        return index
+
+    def __missing__(self, index: int) -> Function:
+        function = self[index] = _function(self._lines[index])
+        return function
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Function]:  # type: ignore[override]  # a sequence
+        return (self[index] for index in range(self._count))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (_Functions, list)) and list(self) == list(other)
+
+    __hash__ = None  # like a list
+
+
+def as_sequence(lines: list[str], made: Sequence[Function] = ()) -> Sequence[Function]:
+    """The functions of a module, from their lines, or as they were made."""
+    return cast("Sequence[Function]", _Functions(lines, made))
+
+
 @dataclass(slots=True)
 class Module:
     """All facts about one module.
@@ -174,13 +218,17 @@ class Module:
         script: First and last line of the `if __name__ == "__main__":` block, or zeros.
     """
 
-    functions: Sequence[Function] = field(default_factory=list)
+    functions: Sequence[Function] = field(default_factory=lambda: as_sequence([]))
     classes: list[Class] = field(default_factory=list)
     exports: dict[str, list[int]] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     imports: list[str] = field(default_factory=list)
     noqa: dict[int, list[str]] = field(default_factory=dict)
     script: tuple[int, int] = (0, 0)
+
+    def add_variant(self, function: Function) -> int:
+        """Keep a function beyond those of the module; its index."""
+        return cast("_Functions", self.functions).add(function)
 
     def to_text(self) -> str:
         """The facts as lines of JSON: the module, then one line a function."""
@@ -205,39 +253,11 @@ class Module:
         classes, exports, stars, imports, noqa, (first, last) = json.loads(head)
         if not functions:
             raise ValueError("a module has at least the function of its own code")
-        module = cls(
-            cast("Sequence[Function]", _Functions(functions)), [], exports, stars, imports, dict(noqa), (first, last)
-        )
+        module = cls(as_sequence(functions), [], exports, stars, imports, dict(noqa), (first, last))
         for *fields, attributes in classes:
             pairs_of = {name: [(index, value) for index, value in values] for name, values in attributes.items()}
             module.classes.append(Class(*[*fields, pairs_of]))
         return module
-
-
-class _Functions(dict[int, Function]):
-    """A sequence of functions, decoded from their lines one by one: most of a library is never asked about.
-
-    Made of a dictionary, which finds what has been decoded without running Python code.
-    """
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__()
-        self._lines = lines
-
-    def __missing__(self, index: int) -> Function:
-        function = self[index] = _function(self._lines[index])
-        return function
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def __iter__(self) -> Iterator[Function]:  # type: ignore[override]  # a sequence
-        return (self[index] for index in range(len(self._lines)))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, (_Functions, list)) and list(self) == list(other)
-
-    __hash__ = None  # like a list
 
 
 def plain(path: str) -> str:

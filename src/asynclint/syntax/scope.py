@@ -42,7 +42,7 @@ class Scope:
         receiver: Name of the first parameter of a method.
         options: Number of the parameter that is `**options`, or -1.
         statement: The outline entry that the expressions being walked belong to.
-        shared: Names declared `global` or `nonlocal`.
+        shared: Names declared `global` or `nonlocal`; `of_module` has the former.
         alive: Control can reach this point.
         records: Calls count here; not under `if TYPE_CHECKING`, nor where no loop is running.
         guards: Conditions on parameters that hold here; replaced, never changed.
@@ -71,6 +71,7 @@ class Scope:
         "loops",
         "made",
         "method_of",
+        "of_module",
         "options",
         "owner",
         "receiver",
@@ -91,6 +92,7 @@ class Scope:
         self.options: int = -1
         self.loads: list[str] = []
         self.shared: set[str] = set()
+        self.of_module: set[str] = set()
         self.statement: Entry | None = None
         self.used: set[str] = set()
         self.alive: bool = True

@@ -20,7 +20,7 @@ from asynclint.syntax.conditions import (
     required,
 )
 from asynclint.syntax.expressions import as_named
-from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Statement
+from asynclint.syntax.facts import NOTHING, Statement
 from asynclint.syntax.memo import first_time
 from asynclint.syntax.scope import Entry, Env, join, union
 
@@ -135,7 +135,7 @@ class StatementWalker(AssignmentWalker):
 
     def _delete(self, node: ast.Delete) -> None:
         for target in node.targets:
-            self._store(target)
+            self._store(target, "__delitem__")
 
     def _assert(self, node: ast.Assert) -> None:
         self._narrow(node.test)
@@ -175,6 +175,8 @@ class StatementWalker(AssignmentWalker):
                 scope.statement.blocks.append(("else", []))
             scope.env = union(body, before) if comes_out else before
         scope.alive = alive and (comes_out or skips_out)
+        if not comes_out and isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            self._narrow(test.operand)
         if comes_out != skips_out:
             # Only one branch leads on, so what it began with holds from here.
             leaves = node.orelse if comes_out else node.body
@@ -193,11 +195,10 @@ class StatementWalker(AssignmentWalker):
         """`isinstance(x, T)` holds from here on."""
         if isinstance(test, ast.Call):
             match test:
-                case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kind]) if not isinstance(
-                    kind, ast.Tuple
-                ):
-                    if declared := annotation(kind):
-                        self.scope.bind(name, [f": {declared}"])
+                case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kinds]):
+                    types = [annotation(kind) for kind in (kinds.elts if isinstance(kinds, ast.Tuple) else [kinds])]
+                    if types and all(types):
+                        self.scope.bind(name, [f": {declared}" for declared in types])
         elif isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
             for part in test.values:
                 self._narrow(part)
@@ -236,13 +237,7 @@ class StatementWalker(AssignmentWalker):
         alive = scope.alive
         for item in node.items:
             manager = self.path(item.context_expr, "async with" if is_async else "with")
-            entered = ""
-            if manager:
-                enter, leave = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
-                use = "await" if is_async else "other"
-                for protocol in (enter, leave):
-                    self.record(item.context_expr, f"{manager}.{protocol}", use, NOTHING, NO_KEYWORDS, implicit=True)
-                entered = f"{manager}.{enter}()" + (".__await__()" if is_async else "")
+            entered = self.enter(item.context_expr, manager, is_async=is_async) if manager else ""
             if scope.statement is not None:
                 scope.statement.awaits += is_async
             if item.optional_vars is not None:
@@ -312,9 +307,18 @@ class StatementWalker(AssignmentWalker):
             for part in ast.walk(case.pattern):
                 name = getattr(part, "name", None) or getattr(part, "rest", None)
                 if isinstance(name, str):
-                    self._bind_name(name, [""])
+                    self._bind_name(name, [_type_of(part)])
+            if isinstance(node.subject, ast.Name) and (declared := _type_of(case.pattern)):
+                scope.bind(node.subject.id, [declared])
             self.path(case.guard)
             comes_out = self._branch("case", case.body)
             branches.append((scope.env, comes_out))
         scope.alive = alive
         scope.env, _ = join(branches, before)
+
+
+def _type_of(pattern: ast.AST) -> str:
+    """The binding value of what matches `Client()` or `Client() as client`; `""` for other patterns."""
+    kind = pattern.pattern if isinstance(pattern, ast.MatchAs) else pattern
+    declared = annotation(kind.cls) if isinstance(kind, ast.MatchClass) else ""
+    return f": {declared}" if declared else ""
