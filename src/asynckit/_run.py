@@ -8,10 +8,11 @@ import logging
 import math
 import os
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
@@ -169,7 +170,8 @@ class _Shutdown:
             self._scope = scope
             self._cancel()  # if a signal came before the event loop ran
             try:
-                returned = await as_coroutine(main(*args))
+                with _woken_by_signals():
+                    returned = await as_coroutine(main(*args))
             except Exception as error:
                 if self._signal is not None:
                     error.add_note(f"run: it was raised while {self._signal.name} was ending the program")
@@ -222,6 +224,35 @@ class _Shutdown:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
+
+
+@contextmanager
+def _woken_by_signals() -> Iterator[None]:
+    """See to it that a signal ends the event loop's wait.
+
+    trio, uvloop and asyncio on Windows do so themselves. asyncio's other loops do not: a signal that came when their
+    last instruction had run, and their wait had not begun, would be noticed only when something else happens.
+    """
+    import asyncio
+
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before)
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        loop.add_reader(reader, reader.recv, 4096)
+        try:
+            yield
+        finally:
+            loop.remove_reader(reader)
+            now = signal.set_wakeup_fd(-1)
+            if now != writer.fileno():  # `loop.add_signal_handler` has been called meanwhile
+                signal.set_wakeup_fd(now)
 
 
 def _name_of(main: object) -> str:

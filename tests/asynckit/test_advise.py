@@ -66,6 +66,10 @@ on_linux = pytest.mark.skipif(
 )
 
 
+# Real figures are those of the machine, and on a busy one they are not always what is expected.
+on_a_quiet_machine = pytest.mark.thorough
+
+
 def measured(func: Callable[..., object], *args: object, expected: str, calls: int = 1) -> Advice:
     """What `advise` says of a real function, which other tests that run at the same time may have disturbed."""
     for _ in range(20):
@@ -76,6 +80,7 @@ def measured(func: Callable[..., object], *args: object, expected: str, calls: i
 
 
 @on_linux
+@on_a_quiet_machine
 @pytest.mark.parametrize("items", [60_000, 600_000])  # shorter and longer than Python lets a thread keep its lock
 def test_what_computes_goes_to_a_process(items: int) -> None:
     advice = measured(work.sum_of_squares, items, expected="holds the GIL")
@@ -86,11 +91,13 @@ def test_what_computes_goes_to_a_process(items: int) -> None:
 
 
 @on_linux
+@on_a_quiet_machine
 def test_what_computes_very_often_goes_to_a_cluster() -> None:
     assert measured(work.sum_of_squares, 60_000, calls=10**8, expected="cluster").place == "cluster"
 
 
 @on_linux
+@on_a_quiet_machine
 @pytest.mark.parametrize("release", [zlib.crc32, work.digest])
 def test_what_releases_the_lock_goes_to_a_thread(release: Callable[[bytes], object]) -> None:
     advice = measured(release, bytes(40_000_000), expected="releases the GIL")
@@ -99,6 +106,7 @@ def test_what_releases_the_lock_goes_to_a_thread(release: Callable[[bytes], obje
     assert "releases the GIL" in advice.reason
 
 
+@on_a_quiet_machine
 def test_what_is_quicker_than_the_way_of_its_argument_stays_here() -> None:
     advice = measured(sum, list(range(1_000_000)), expected="would not pay")
     assert advice.place == "thread"

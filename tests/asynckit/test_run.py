@@ -209,6 +209,18 @@ def test_a_second_signal_ends_a_blocked_loop_too(service: Callable[[str], Servic
     assert program.ends() == (-signal.SIGTERM, [])
 
 
+def test_a_signal_ends_the_wait_of_the_loop_without_an_instruction_of_python(service: Callable[[str], Service]) -> None:
+    program = service("""
+        async def main():
+            assert signal.set_wakeup_fd(-1) != -1
+            say("ready")
+        start(main)
+        assert signal.set_wakeup_fd(-1) == -1
+        say("as before")
+    """)
+    assert program.ends()[1] == ["ready", "returned None", "left", "as before"]
+
+
 def test_an_error_while_it_is_cancelled_is_raised_with_a_note(service: Callable[[str], Service]) -> None:
     program = service("""
         async def main():
