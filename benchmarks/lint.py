@@ -34,7 +34,7 @@ for directory, _, names in os.walk("."):
 """
 BIN = Path(sys.executable).parent
 ASYNCLINT = (str(BIN / "asynclint"), "check", "--exit-zero")
-LIMIT = 120
+LIMIT = 40
 """Seconds after which a program is stopped."""
 FLAKE8 = """
 import importlib.metadata, sys
