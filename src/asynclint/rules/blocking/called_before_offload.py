@@ -23,7 +23,7 @@ _POSITIONS = {**dict.fromkeys(_FIRST, 0), "run_in_executor": 1}
 def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for index, function in enumerate(module.facts.functions):
         for call in function.calls:
-            if not any(map(_is_call, call.arguments[:2])):
+            if not call.arguments or not any(map(_is_call, call.arguments[:2])):
                 continue  # before the dearer question
             position = _position(module, index, call, program)
             if position is None:

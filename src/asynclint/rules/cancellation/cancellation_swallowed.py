@@ -19,6 +19,8 @@ _HELP = "end the handler with `raise`, or catch `Exception`, which leaves cancel
 
 def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for index, function in enumerate(module.facts.functions):
+        if not function.is_async:
+            continue
         for statement in exposed(module, program, index, function.outline):
             if statement.kind not in _CATCHES:
                 continue

@@ -18,7 +18,7 @@ _HELP = "run them side by side: `asyncio.gather`, a task group, or `asynckit.gat
 
 def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for index, function in enumerate(module.facts.functions):
-        if sum(call.use == "await" for call in function.calls) < 2:
+        if not function.is_async or [call.use for call in function.calls].count("await") < 2:
             continue  # mostly
         for block in blocks_in(function.outline):
             for run in _runs(module, program, index, block) if len(block) > 1 else ():

@@ -16,10 +16,13 @@ _HELP = "keep the task and await it, or start it in a task group (`asyncio.TaskG
 def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for index, function in enumerate(module.facts.functions):
         for call in function.calls:
-            stored = call.use.removeprefix("store:")
+            use = call.use
+            if use != "drop" and not use.startswith("store:"):
+                continue  # mostly
+            stored = use.removeprefix("store:")
             # What a module's own code binds lives as long as the module.
-            unread = stored != call.use and stored in function.unread and index > 0
-            if call.use != "drop" and not unread:
+            unread = stored != use and stored in function.unread and index > 0
+            if use != "drop" and not unread:
                 continue
             spawner = next(filter(None, (_spawner(v, program) for v in program.targets(module, index, call))), "")
             if not spawner:
