@@ -233,8 +233,6 @@ def _woken_by_signals() -> Iterator[None]:
     trio, uvloop and asyncio on Windows do so themselves. asyncio's other loops do not: a signal that came when their
     last instruction had run, and their wait had not begun, would be noticed only when something else happens.
     """
-    import asyncio
-
     reader, writer = socket.socketpair()
     with reader, writer:
         reader.setblocking(False)
@@ -244,6 +242,8 @@ def _woken_by_signals() -> Iterator[None]:
             signal.set_wakeup_fd(before)
             yield
             return
+        import asyncio
+
         loop = asyncio.get_running_loop()
         loop.add_reader(reader, reader.recv, 4096)
         try:

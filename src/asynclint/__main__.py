@@ -2,7 +2,7 @@
 
 `python -m` puts the working directory first on the import path, and that is the code to be checked: a `json.py` lying
 there would be imported in place of the standard library's, and so executed. The package's `__init__` imports nothing,
-and this module only `sys` until that entry is gone.
+and this module only what the interpreter has loaded, until that entry is gone.
 """
 
 import gc

@@ -166,10 +166,11 @@ class Catalog:
         owner = api["name"]
         self._open(owner)
         for member in (*api.get("blocks", ()), *api.get("safe", ())):
-            within = f"{owner}." if member == "*" else f"{owner}.{member}"
-            for name in [name for name in self.sinks if name == within or (member == "*" and name.startswith(within))]:
-                del self.sinks[name]
-            self.declares.add(f"{owner}.{member}")
+            name = f"{owner}.{member}"
+            replaced = [sink for sink in self.sinks if sink.startswith(f"{owner}.")] if member == "*" else [name]
+            for sink in replaced:
+                self.sinks.pop(sink, None)
+            self.declares.add(name)
         self.add({"api": [api]}, "the settings")
 
     def grade(self, category: str, severity: str | None) -> None:

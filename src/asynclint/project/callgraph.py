@@ -163,7 +163,7 @@ class CallGraph:
             return [self._edge(call, target) for target in dict.fromkeys(alternatives[0])]
         distinct = {tuple(dict.fromkeys(targets)): None for targets in alternatives}
         if len(distinct) == 1:
-            return [Edge(call, target) for target in next(iter(distinct))]
+            return [self._edge(call, target) for target in next(iter(distinct))]
         return [Edge(call, self._choose(tuple(distinct)))]
 
     def _edge(self, call: Call, target: Target) -> Edge:

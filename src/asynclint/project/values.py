@@ -1,4 +1,7 @@
-"""What an access path may stand for."""
+"""What an access path may stand for.
+
+Values are never changed. They are not `frozen`: each would take more than twice as long to make, and there are many.
+"""
 
 from __future__ import annotations
 
