@@ -27,16 +27,13 @@ def annotation(node: ast.expr | None) -> str:
         return node.id
     if type(node) is ast.Subscript:
         return _subscript(annotation(node.value), node.slice)
-    match node:
-        case ast.Attribute(value=value, attr=attr):
-            base = annotation(value)
-            return f"{base}.{attr}" if base else ""
-        case ast.Constant(value=str(text)):
-            return _quoted(text)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _union([left, right])
-        case _:
-            return ""
+    if isinstance(node, ast.Attribute):
+        base = annotation(node.value)
+        return f"{base}.{node.attr}" if base else ""
+    if isinstance(node, ast.Constant):
+        return _quoted(node.value) if isinstance(node.value, str) else ""
+    is_union = isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)
+    return _union([node.left, node.right]) if is_union else ""
 
 
 @lru_cache(maxsize=1024)  # modules repeat theirs

@@ -28,7 +28,9 @@ class AssignmentWalker(ExpressionWalker):
         if name and type(value) is ast.Call and asks_for_loop(value):
             scope.loops.add(name)
         for target in node.targets:
-            if type(value) is ast.Tuple and type(target) is ast.Tuple and len(target.elts) == len(value.elts):
+            if type(target) is ast.Name:
+                self._bind_name(target.id, values)
+            elif type(value) is ast.Tuple and type(target) is ast.Tuple and len(target.elts) == len(value.elts):
                 for element, part in zip(target.elts, value.elts, strict=True):
                     self.bind_target(element, [self._quietly(part)])
             else:

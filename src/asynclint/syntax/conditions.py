@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
+from typing import Any
 
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.options import about_options, asked_key
@@ -39,40 +41,48 @@ _MAY_BLOCK = re.compile(r"^_?(can|may)_block")
 _NONBLOCKING_ERRORS = ("BlockingIOError", "SSLWantReadError", "SSLWantWriteError")
 _AFFIXES = ("startswith", "endswith")
 _ONE_NAME = re.compile(r"(==|in) \(?['\"]")
-_SILENT = frozenset((ast.Attribute, ast.Subscript, ast.Constant, ast.Await))
+_NO_CONDITIONS: Conditions = ([], [])
 
 
 def conditions(test: ast.expr, scope: Scope) -> Conditions:
     """What a test says, read at this point of `scope`."""
-    if type(test) in _SILENT:
-        return [], []
+    tell = _TELL.get(type(test))
+    return _NO_CONDITIONS if tell is None else tell(test, scope)
+
+
+def _negated(test: ast.UnaryOp, scope: Scope) -> Conditions:
+    if not isinstance(test.op, ast.Not):
+        return _NO_CONDITIONS
+    true, false = conditions(test.operand, scope)
+    return false, true
+
+
+def _combined(test: ast.BoolOp, scope: Scope) -> Conditions:
+    both = [conditions(part, scope) for part in test.values]
+    if isinstance(test.op, ast.Or):
+        return [], [c for _, false in both for c in false]
+    # A loop that is there and runs: one that is not there does not run either.
+    is_off = all(OFF_LOOP in false for _, false in both)
+    return [c for true, _ in both for c in true], [OFF_LOOP] if is_off else []
+
+
+def _named(test: ast.Name, scope: Scope) -> Conditions:
+    name = test.id
+    if _is_loop(name, scope):
+        return [], [OFF_LOOP]
+    # What is there for debugging is set by few.
+    return _about(name, "set" if "debug" in name else "true", scope)
+
+
+def _called(test: ast.Call, scope: Scope) -> Conditions:
     match test:
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            true, false = conditions(operand, scope)
-            return false, true
-        case ast.BoolOp(op=operator, values=parts):
-            both = [conditions(part, scope) for part in parts]
-            if isinstance(operator, ast.And):
-                # A loop that is there and runs: one that is not there does not run either.
-                off = [[OFF_LOOP]] if all(OFF_LOOP in false for _, false in both) else []
-                return [c for true, _ in both for c in true], [c for false in off for c in false]
-            return [], [c for _, false in both for c in false]
-        case ast.NamedExpr(value=value):
-            return conditions(value, scope)
-        case ast.Name(id=name):
-            if _is_loop(name, scope):
-                return [], [OFF_LOOP]
-            # What is there for debugging is set by few.
-            return _about(name, "set" if "debug" in name else "true", scope)
         case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kinds]):
             types = _types(kinds)
-            return _about(name, f"isa {types}", scope) if types else ([], [])
-        case ast.Compare(left=left, ops=[operator], comparators=[right]):
-            return _compared(left, operator, right, scope)
+            return _about(name, f"isa {types}", scope) if types else _NO_CONDITIONS
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[], keywords=[]):
             if _ON_LOOP.search(name):
                 return [], [OFF_LOOP]
-            return ([OFF_LOOP], []) if _MAY_BLOCK.search(name) else ([], [])
+            return ([OFF_LOOP], []) if _MAY_BLOCK.search(name) else _NO_CONDITIONS
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name))) if (key := asked_key(test)) is not None:
             return about_options(name, "gets", key, scope)
         case ast.Call(
@@ -80,7 +90,7 @@ def conditions(test: ast.expr, scope: Scope) -> Conditions:
         ) if affix in _AFFIXES:
             return _about(name, f"{affix} {text!r}", scope)
         case _:
-            return [], []
+            return _NO_CONDITIONS
 
 
 def required(known: list[str]) -> list[str]:
@@ -88,7 +98,10 @@ def required(known: list[str]) -> list[str]:
     return [f"!{c[1:]}" if c[0] == "+" else c for c in known if c != UNPROVEN]
 
 
-def _compared(left: ast.expr, operator: ast.cmpop, right: ast.expr, scope: Scope) -> Conditions:
+def _compared(test: ast.Compare, scope: Scope) -> Conditions:
+    if len(test.ops) > 1:
+        return _NO_CONDITIONS
+    left, operator, right = test.left, test.ops[0], test.comparators[0]
     if _is_thread(left) or _is_thread(right):
         # `thread == get_ident()`: on the loop's thread, so not on it where they differ.
         match operator:
@@ -98,15 +111,10 @@ def _compared(left: ast.expr, operator: ast.cmpop, right: ast.expr, scope: Scope
                 return [OFF_LOOP], []
             case _:
                 return [], []
-    match left, operator, right:
-        case ast.Constant(value=str(key)), ast.In() | ast.NotIn(), ast.Name(id=name):
-            if name == scope.options_name:
-                true, false = about_options(name, "has", key, scope)
-            else:
-                true, false = _about(name, f"contains {key!r}", scope)
-            return (true, false) if isinstance(operator, ast.In) else (false, true)
+    if isinstance(left, ast.Constant):
+        return _contained(left.value, operator, right, scope)
     if not isinstance(left, ast.Name):
-        return [], []
+        return _NO_CONDITIONS
     is_none = isinstance(right, ast.Constant) and right.value is None
     if is_none and _is_loop(left.id, scope):
         return ([OFF_LOOP], []) if isinstance(operator, (ast.Is, ast.Eq)) else ([], [OFF_LOOP])
@@ -126,6 +134,16 @@ def _compared(left: ast.expr, operator: ast.cmpop, right: ast.expr, scope: Scope
             return false, true
         case _:
             return [], []
+
+
+def _contained(key: object, operator: ast.cmpop, right: ast.expr, scope: Scope) -> Conditions:
+    if not isinstance(key, str) or not isinstance(operator, (ast.In, ast.NotIn)) or not isinstance(right, ast.Name):
+        return _NO_CONDITIONS
+    if right.id == scope.options_name:
+        true, false = about_options(right.id, "has", key, scope)
+    else:
+        true, false = _about(right.id, f"contains {key!r}", scope)
+    return (true, false) if isinstance(operator, ast.In) else (false, true)
 
 
 def _about(name: str, what: str, scope: Scope) -> Conditions:
@@ -159,15 +177,13 @@ def _types(node: ast.expr) -> str:
 
 
 def _constant(node: ast.expr) -> str | None:
-    match node:
-        case ast.Constant(value=value) if value is None or isinstance(value, (bool, int, str)):
-            return repr(value)
-        case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items) if all(
-            isinstance(item, ast.Constant) and isinstance(item.value, (str, int)) for item in items
-        ):
-            return repr(tuple(item.value for item in items if isinstance(item, ast.Constant)))
-        case _:
-            return None
+    if isinstance(node, ast.Constant):
+        value = node.value
+        return repr(value) if value is None or isinstance(value, (bool, int, str)) else None
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        items = [item.value if isinstance(item, ast.Constant) else None for item in node.elts]
+        return repr(tuple(items)) if all(isinstance(item, (str, int)) for item in items) else None
+    return None
 
 
 def _is_loop(name: str, scope: Scope) -> bool:
@@ -229,8 +245,16 @@ def has_break(body: list[ast.stmt]) -> bool:
 
 def last_name(node: ast.expr) -> str:
     """The name at the end of `a.b.name`; `""` for what is no name."""
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+_TELL: dict[type[ast.expr], Callable[[Any, Scope], Conditions]] = {
+    ast.UnaryOp: _negated,
+    ast.BoolOp: _combined,
+    ast.NamedExpr: lambda test, scope: conditions(test.value, scope),
+    ast.Name: _named,
+    ast.Call: _called,
+    ast.Compare: _compared,
+}

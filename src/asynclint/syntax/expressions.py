@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, ParamSpec, TypeVar
 
 from asynclint.syntax.conditions import OFF_LOOP, conditions
@@ -21,6 +22,8 @@ _AWAITED = ".__await__()"
 _ASYNC_ITEM = ".__aiter__().__anext__()" + _AWAITED
 _LITERALS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Constant)
 _SHORT = 40
+place: Callable[[ast.AST], tuple[int, int, int, int]] = attrgetter(*ast.expr._attributes)
+"""Where a node from `ast.parse` begins and ends."""
 as_named: Callable[[type, tuple[Any, ...]], Any] = tuple.__new__
 """Makes a `NamedTuple` of a tuple: what it calls itself, after another call."""
 _OPERATORS = {
@@ -60,19 +63,17 @@ class ExpressionWalker:
         kind = type(node)
         if kind is ast.Call or kind is ast.Name or kind is ast.Await:  # nearly always
             return [_TABLE[kind](self, node, use)]
-        match node:
-            case ast.IfExp(test=test, body=body, orelse=orelse):
-                self.path(test)
-                true, false = conditions(test, self.scope)
-                return self.given(true, self.values, body, use) + self.given(false, self.values, orelse, use)
-            case ast.BoolOp(op=ast.Or(), values=parts):
-                return [value for part in parts for value in self.values(part, use)]
-            case ast.Constant(value=None):
-                return ["None"]
-            case ast.Lambda():
-                return [f"lambda {self.function_of_lambda(node)}"]
-            case _:
-                return [self.path(node, use)]
+        if isinstance(node, ast.IfExp):
+            self.path(node.test)
+            true, false = conditions(node.test, self.scope)
+            return self.given(true, self.values, node.body, use) + self.given(false, self.values, node.orelse, use)
+        if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
+            return [value for part in node.values for value in self.values(part, use)]
+        if isinstance(node, ast.Constant):
+            return ["None" if node.value is None else ""]
+        if isinstance(node, ast.Lambda):
+            return [f"lambda {self.function_of_lambda(node)}"]
+        return [self.path(node, use)]
 
     def given(self, known: list[str], walk: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Walk what is only evaluated where conditions hold."""
@@ -131,7 +132,8 @@ class ExpressionWalker:
         return path
 
     def _member(self, node: ast.Attribute) -> str:
-        base = _TABLE[type(node.value)](self, node.value, "other")
+        value = node.value
+        base = _TABLE[type(value)](self, value, "other")
         return f"{base}.{node.attr}" if base else ""
 
     def touch(self, node: ast.expr, path: str) -> None:
@@ -149,46 +151,27 @@ class ExpressionWalker:
             self.scope.bind("<lambda>", [f"lambda {self.function_of_lambda(function)}"])
             target = self.scope.env["<lambda>"]
         else:
-            target = self.path(function)
+            target = _TABLE[type(function)](self, function, "other")
         arguments: list[str] = NOTHING
         keywords, name = NO_KEYWORDS, ""
-        if node.args:
+        if given := node.args:
             name = target.rpartition(".")[2].partition("@")[0]
             enters = name == "enter_context"
             consumed = "with" if enters else "for" if target in _CONSUMERS else "other"
             arguments = []
-            for argument in node.args:
-                arguments.append(self._argument(argument, consumed))
+            for argument in given:
+                kind = type(argument)
+                path = _ARGUMENTS[kind](self, argument, consumed)
+                if consumed == "for" and path and kind not in _NO_PATHS:
+                    self.touch(argument, f"{path}.__iter__()")
+                arguments.append(path)
             if enters and arguments[0]:
                 self.enter(node, arguments[0])
-        if node.keywords:
+        if named := node.keywords:
             keywords = {}
-            for keyword in node.keywords:
-                keywords[keyword.arg or "**"] = self._argument(keyword.value, "other")
-        self.record(node, target, use, arguments, keywords)
-        if arguments and name in TELLING:
-            return result_of(target, name, arguments)
-        return f"{target}()" if target else ""
-
-    def enter(self, node: ast.expr, manager: str, *, is_async: bool = False) -> str:
-        """Note the calls that entering and leaving a context manager makes; the access path of what it gives."""
-        enter, leave = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
-        for protocol in (enter, leave):
-            use = "await" if is_async else "other"
-            self.record(node, f"{manager}.{protocol}", use, NOTHING, NO_KEYWORDS, implicit=True)
-        return f"{manager}.{enter}(){_AWAITED if is_async else ''}"
-
-    def record(
-        self,
-        node: ast.expr,
-        target: str,
-        use: str,
-        arguments: list[str],
-        keywords: dict[str, str],
-        *,
-        implicit: bool = False,
-    ) -> None:
-        """Note a call."""
+            for keyword in named:
+                value = keyword.value
+                keywords[keyword.arg or "**"] = _ARGUMENTS[type(value)](self, value, "other")
         scope = self.scope
         if scope.records:
             call = (
@@ -200,26 +183,34 @@ class ExpressionWalker:
                 use,
                 arguments,
                 keywords,
-                implicit,
+                False,
                 scope.lazy,
                 scope.guards,
                 scope.branches,
             )
             scope.function.calls.append(as_named(Call, call))
+        if arguments and name in TELLING:
+            return result_of(target, name, arguments)
+        return f"{target}()" if target else ""
 
-    def _argument(self, node: ast.expr, use: str = "other") -> str:
-        kind = type(node)
-        if kind is ast.Constant:
-            return constant(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
-        if kind is ast.Lambda:
-            return f"lambda {self.function_of_lambda(node)}"  # type: ignore[arg-type]  # narrowed by `kind`
-        if kind is ast.Starred:
-            self.path(node.value)  # type: ignore[attr-defined]  # narrowed by `kind`
-            return "*"
-        path = _TABLE[kind](self, node, use)
-        if use == "for" and path:
-            self.touch(node, f"{path}.__iter__()")
-        return path
+    def enter(self, node: ast.expr, manager: str, *, is_async: bool = False) -> str:
+        """Note the calls that entering and leaving a context manager makes; the access path of what it gives."""
+        enter, leave = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
+        scope, use = self.scope, "await" if is_async else "other"
+        for protocol in (enter, leave) if scope.records else ():
+            rest = NOTHING, NO_KEYWORDS, True, scope.lazy, scope.guards, scope.branches
+            scope.function.calls.append(Call(f"{manager}.{protocol}", *place(node), use, *rest))
+        return f"{manager}.{enter}(){_AWAITED if is_async else ''}"
+
+    def _constant_argument(self, node: ast.Constant, use: str) -> str:
+        return constant(node.value)
+
+    def _lambda_argument(self, node: ast.Lambda, use: str) -> str:
+        return f"lambda {self.function_of_lambda(node)}"
+
+    def _starred_argument(self, node: ast.Starred, use: str) -> str:
+        self.path(node.value)
+        return "*"
 
     def _await(self, node: ast.Await, use: str) -> str:
         path = self.path(node.value, "await")
@@ -363,9 +354,6 @@ def constant(value: object) -> str:
     return f"= {value!r}" if is_short or value is None or isinstance(value, (bool, int, float)) else "="
 
 
-def place(node: ast.expr | ast.stmt | ast.ExceptHandler) -> tuple[int, int, int, int]:
-    """Where a node from `ast.parse` begins and ends."""
-    return node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
 
 
 _W = ExpressionWalker
@@ -396,3 +384,11 @@ _TABLE: dict[type[ast.expr], Callable[..., str]] = {
     ast.Dict: _W._dict,
     ast.JoinedStr: _W._joined,
 }
+_ARGUMENTS: dict[type[ast.expr], Callable[..., str]] = {
+    **_TABLE,
+    ast.Constant: _W._constant_argument,
+    ast.Lambda: _W._lambda_argument,
+    ast.Starred: _W._starred_argument,
+}
+_NO_PATHS = frozenset((ast.Constant, ast.Lambda, ast.Starred))
+"""Arguments that are kept, but have no access path."""

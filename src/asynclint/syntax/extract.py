@@ -8,12 +8,14 @@ import re
 import warnings
 from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import filterfalse
+from operator import itemgetter
 from typing import TypeVar
 
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.conditions import UNPROVEN
 from asynclint.syntax.expressions import constant
-from asynclint.syntax.facts import Call, Class, Function, Module, Statement, as_sequence
+from asynclint.syntax.facts import NO_KEYWORDS, Call, Class, Function, Module, Statement, as_sequence
 from asynclint.syntax.memo import runs_once
 from asynclint.syntax.scope import Scope
 from asynclint.syntax.statements import KINDS, StatementWalker
@@ -129,7 +131,7 @@ class Walker(StatementWalker):
         self.functions.append(self.scope.function)
         self.block(tree.body)
         self.module.exports = {
-            name: [int(i) for i in root.partition("@")[2].split(",")] for name, root in self.scope.env.items()
+            name: list(map(int, root.partition("@")[2].split(","))) for name, root in self.scope.env.items()
         }
         bindings = self.scope.function.bindings
         for name, value in dict.fromkeys(self.assigned):
@@ -249,8 +251,8 @@ class Walker(StatementWalker):
         used, function = scope.used, scope.function
         used.update(scope.loads)
         if len(function.bindings) > len(function.parameters):
-            bound = {name: None for name, _ in function.bindings[len(function.parameters) :]}
-            function.unread = [name for name in bound if name not in used]
+            bound = dict.fromkeys(map(itemgetter(0), function.bindings[len(function.parameters) :]))
+            function.unread = list(filterfalse(used.__contains__, bound))
         if len(function.writes) > 1:
             function.writes = list(dict.fromkeys(function.writes))
 
@@ -276,7 +278,7 @@ Walker.statements = {kind: getattr(Walker, f"_{name}") for kind, name in KINDS.i
 def _constant_defaults(arguments: ast.arguments) -> dict[str, str]:
     """The constant defaults of parameters, by number, as arguments are written."""
     if not arguments.defaults and not arguments.kw_defaults:
-        return {}
+        return NO_KEYWORDS
     positional = len(arguments.posonlyargs) + len(arguments.args)
     first = positional - len(arguments.defaults)
     numbered = [*enumerate(arguments.defaults, first), *enumerate(arguments.kw_defaults, positional)]
@@ -296,11 +298,10 @@ def _leave_plain(function: Function, cls: Class) -> None:
 def _is_stub(body: list[ast.stmt]) -> bool:
     """Nothing but a docstring, `...`, `pass` or `raise NotImplementedError`."""
     for node in body:
-        match node:
-            case ast.Pass() | ast.Expr(value=ast.Constant()):
-                continue
-            case ast.Raise(exc=ast.Name(id="NotImplementedError") | ast.Call(func=ast.Name(id="NotImplementedError"))):
-                continue
-            case _:
+        if isinstance(node, ast.Raise):
+            kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            if not isinstance(kind, ast.Name) or kind.id != "NotImplementedError":
                 return False
+        elif not isinstance(node, ast.Pass) and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            return False
     return True

@@ -26,12 +26,12 @@ def first_time(node: ast.If, scope: Scope) -> Conditions:
     That is the body of `if self._client is None:` which assigns `self._client`, or what follows
     `if _client and …: return _client`. Whoever comes later, and mostly that is everybody, does not take it.
     """
-    found = _asked(node.test)
-    match node:
-        case ast.If(test=ast.BoolOp(op=ast.And(), values=parts), body=[*_, ast.Return(value=ast.expr() as value)]):
-            present = (_place(value), False)
-            if any(_asked(part) == present for part in parts):
-                found = present
+    test, last = node.test, node.body[-1]
+    found = _asked(test)
+    if isinstance(test, ast.BoolOp) and isinstance(last, ast.Return) and last.value is not None:
+        present = (_place(last.value), False)
+        if isinstance(test.op, ast.And) and any(_asked(part) == present for part in test.values):
+            found = present
     if found is None or not _is_kept(found[0], scope):
         return [], []
     place, is_missing = found
@@ -39,7 +39,7 @@ def first_time(node: ast.If, scope: Scope) -> Conditions:
         return ([UNPROVEN], []) if place in _made(node.body) else ([], [])
     if node.orelse:
         return ([], [UNPROVEN]) if place in _made(node.orelse) else ([], [])
-    if isinstance(node.body[-1], ast.Return):
+    if isinstance(last, ast.Return):
         if scope.made is None:
             scope.made = frozenset(_made(scope.body))
         return ([], [UNPROVEN]) if place in scope.made else ([], [])
@@ -55,36 +55,39 @@ def _is_kept(place: str, scope: Scope) -> bool:
 
 
 def _asked(test: ast.expr) -> _Test | None:
+    if isinstance(test, (ast.Name, ast.Attribute)):  # mostly; no patterns, which are slow to tell that they do not fit
+        place = _place(test)
+        return (place, False) if place else None
+    if isinstance(test, ast.UnaryOp):
+        found = _asked(test.operand) if isinstance(test.op, ast.Not) else None
+        return found and (found[0], not found[1])
+    if isinstance(test, ast.BoolOp):
+        return _asked_together(test.values) if isinstance(test.op, ast.And) else None
+    if isinstance(test, ast.Compare):
+        operator, right = test.ops[0], test.comparators[0]
+        is_none = len(test.ops) == 1 and isinstance(right, ast.Constant) and right.value is None
+        place = _place(test.left) if is_none and isinstance(operator, (ast.Is, ast.IsNot)) else ""
+        return (place, isinstance(operator, ast.Is)) if place else None
     match test:
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            found = _asked(operand)
-            return found and (found[0], not found[1])
-        case ast.BoolOp(op=ast.And(), values=parts):
-            # All of them hold where it is true; where it is false, one does not, which may be any of them.
-            asked = [_asked(part) for part in parts]
-            if asked.count(asked[0]) == len(asked):
-                return asked[0]
-            return next((found for found in asked if found and found[1]), None)
         case ast.Call(func=ast.Name(id="hasattr"), args=[ast.Name(id=name), ast.Constant(value=str(attribute))]):
             return f"{name}.{attribute}", False
-        case ast.Compare(
-            left=left, ops=[ast.Is() | ast.IsNot() as operator], comparators=[ast.Constant(value=None)]
-        ) if place := _place(left):
-            return place, isinstance(operator, ast.Is)
-        case ast.Name() | ast.Attribute() if place := _place(test):
-            return place, False
         case _:
             return None
 
 
+def _asked_together(parts: list[ast.expr]) -> _Test | None:
+    """All of them hold where it is true; where it is false, one does not, which may be any of them."""
+    asked = [_asked(part) for part in parts]
+    if asked.count(asked[0]) == len(asked):
+        return asked[0]
+    return next((found for found in asked if found and found[1]), None)
+
+
 def _place(node: ast.expr) -> str:
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=ast.Name(id=name), attr=attribute):
-            return f"{name}.{attribute}"
-        case _:
-            return ""
+    if isinstance(node, ast.Name):
+        return node.id
+    is_attribute = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    return f"{node.value.id}.{node.attr}" if is_attribute else ""
 
 
 def _made(body: Iterable[ast.AST]) -> Iterator[str]:

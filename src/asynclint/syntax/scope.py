@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from asynclint.syntax.facts import Function, Statement
+from asynclint.syntax.facts import NOTHING, Function, Statement
 
 Env = dict[str, str]
 """Name to root: `client@3`, the name with the bindings that reach here."""
@@ -24,11 +24,17 @@ class Entry:
     def __init__(self, first_call: int) -> None:
         self.first_call: int = first_call
         self.last_call: int = -1
-        self.loads: list[str] = []
+        self.loads: list[str] = NOTHING
         self.stores: list[str] = []
         self.awaits: int = 0
         self.value: str = ""
         self.blocks: list[tuple[str, list[Statement]]] = []
+
+    def close(self, last_call: int, loads: list[str]) -> None:
+        """The statement's own expressions are walked; what follows belongs to its blocks."""
+        self.last_call = last_call
+        if loads:
+            self.loads = loads.copy() if len(loads) == 1 else list(dict.fromkeys(loads))
 
 
 class Scope:
@@ -115,17 +121,17 @@ class Scope:
     def bind(self, name: str, values: list[str]) -> None:
         """From here on `name` stands for any of `values` (binding values)."""
         bindings = self.function.bindings
-        ids = str(len(bindings))
+        first = len(bindings)
         if len(values) == 1:  # mostly
+            self.env[name] = f"{name}@{first}"
             bindings.append((name, values[0]))
         else:
-            ids = ",".join(map(str, range(len(bindings), len(bindings) + len(values))))
+            self.env[name] = f"{name}@{','.join(map(str, range(first, first + len(values))))}"
             bindings += [(name, value) for value in values]
         if self.guards and name in self.function.parameters:
             number = self.function.parameters.index(name)
             if f"+{number} true" in self.guards or f"!{number} true" in self.guards:
-                self.refined.update(ids.split(","))
-        self.env[name] = f"{name}@{ids}"
+                self.refined.update(map(str, range(first, len(bindings))))
 
 
 def join(branches: list[tuple[Env, bool]], before: Env) -> tuple[Env, bool]:

@@ -68,14 +68,15 @@ class StatementWalker(AssignmentWalker):
     def _outlined(self, node: ast.stmt | ast.ExceptHandler) -> Statement:
         """Walk a statement and note it in the outline of its async function."""
         scope = self.scope
-        entry = Entry(len(scope.function.calls))
+        calls = scope.function.calls
+        entry = Entry(len(calls))
         outer, outer_loads = scope.statement, scope.loads
         loads: list[str] = []
         scope.statement, scope.loads = entry, loads
         kind = type(node)
         self.statements[kind](self, node)
         if entry.last_call < 0:
-            self._close_header()
+            entry.close(len(calls), loads)
         if loads:
             scope.used.update(loads)
         scope.statement, scope.loads = outer, outer_loads
@@ -85,7 +86,7 @@ class StatementWalker(AssignmentWalker):
             node.col_offset,
             node.end_lineno,
             node.end_col_offset,
-            entry.loads or NOTHING,
+            entry.loads,
             entry.stores or NOTHING,
             entry.first_call,
             entry.last_call,
@@ -96,22 +97,17 @@ class StatementWalker(AssignmentWalker):
         statement: Statement = as_named(Statement, outlined)
         return statement
 
-    def _close_header(self) -> None:
-        """The statement's own expressions are walked; what follows belongs to its blocks."""
-        scope = self.scope
-        entry = scope.statement
-        if entry is not None and entry.last_call < 0:
-            entry.last_call = len(scope.function.calls)
-            entry.loads = list(dict.fromkeys(scope.loads)) if len(scope.loads) > 1 else scope.loads.copy()
-
     def _body(self, label: str, statements: list[Any]) -> bool:
         """Walk a block of the current statement; whether control comes out at its end."""
-        entry = self.scope.statement
-        self._close_header()
-        outline, alive = self.block(statements)
-        if entry is not None:
-            entry.blocks.append((label, outline))
-        return alive
+        scope = self.scope
+        entry = scope.statement
+        if entry is None:
+            return self.block(statements)[1]
+        if entry.last_call < 0:
+            entry.close(len(scope.function.calls), scope.loads)
+        outline, comes_out = self.block(statements)
+        entry.blocks.append((label, outline))
+        return comes_out
 
     def _pass(self, node: ast.stmt) -> None:
         pass
