@@ -22,6 +22,9 @@ GENERICS = COLLECTIONS | MAPPINGS | TUPLES | CALLABLES
 
 def split(annotation: str, separator: str) -> Iterator[str]:
     """The parts of `A|B[C|D]` or `K,V` between separators that stand in no brackets."""
+    if separator not in annotation:  # mostly
+        yield annotation
+        return
     depth = start = 0
     for index, character in enumerate(annotation):
         if character == "[":

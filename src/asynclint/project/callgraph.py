@@ -153,14 +153,15 @@ class CallGraph:
 
     def _made(self, module: ProgramModule, index: int, call: Call, as_called: Call, values: Values) -> list[Edge]:
         """Edges for a call that runs one of `values`, as if it were called in a certain way."""
+        if len(values) == 1:  # nearly always
+            targets = self._runs(module, index, as_called, values[0])
+            return [self._edge(call, target) for target in dict.fromkeys(targets)] if targets else []
         return self._joined(call, [self._runs(module, index, as_called, value) for value in values])
 
     def _joined(self, call: Call, alternatives: list[list[Target]]) -> list[Edge]:
         """Edges for the things a call may run: all that there are for one, a choice for several."""
         if not alternatives or not all(alternatives):
             return []  # one of the things this may be does not block
-        if len(alternatives) == 1:  # mostly
-            return [self._edge(call, target) for target in dict.fromkeys(alternatives[0])]
         distinct = {tuple(dict.fromkeys(targets)): None for targets in alternatives}
         if len(distinct) == 1:
             return [self._edge(call, target) for target in next(iter(distinct))]
@@ -220,12 +221,12 @@ class CallGraph:
         return self._resolver.looked_up(iterator, "__next__") if isinstance(iterator, Instance) else []
 
     def _runs(self, module: ProgramModule, index: int, call: Call, value: Value) -> list[Target]:
+        if isinstance(value, FunctionValue):
+            return self._runs_function(call, value)
+        if isinstance(value, External):
+            sink = self._catalog.sink(value.name)
+            return [sink] if sink is not None and self._circumstances.block(module, index, call, sink) else []
         match value:
-            case External(name):
-                sink = self._catalog.sink(name)
-                return [sink] if sink is not None and self._circumstances.block(module, index, call, sink) else []
-            case FunctionValue():
-                return self._runs_function(call, value)
             case ExternalInstance(name):
                 return self._runs(module, index, call, External(f"{name}.__call__"))
             case ClassValue() | Instance():
@@ -248,8 +249,10 @@ class CallGraph:
         function = module.facts.functions[value.index]
         if function.is_stub:
             return self._implementations(call, value)
-        wrappers = self._handover.wrapping(module, value.index).wrappers if function.decorators else ()
-        return [self._receivers.node(value), *((wrapper.path, wrapper.index) for wrapper in wrappers)]
+        node = self._receivers.node(value)
+        if not function.decorators:
+            return [node]
+        return [node, *((w.path, w.index) for w in self._handover.wrapping(module, value.index).wrappers)]
 
     def _implementations(self, call: Call, value: FunctionValue) -> list[Target]:
         """What calling a method that is there to be overridden runs: one of several, or the only one."""
@@ -283,7 +286,9 @@ class CallGraph:
         if function.is_generator:
             is_manager = any(plain(decorator) in _CONTEXT_MANAGERS for decorator in function.decorators)
             return call.use == "with" if is_manager else call.use in ITERATES
-        decorated = any(plain(d).removesuffix("()").rpartition(".")[2] not in TRANSPARENT for d in function.decorators)
+        decorated = bool(function.decorators) and any(
+            plain(d).removesuffix("()").rpartition(".")[2] not in TRANSPARENT for d in function.decorators
+        )
         # Awaiting contradicts what was found, unless the function gives something to await: a decorator has made it
         # async, or it is overridden by an async method in a subclass.
         if call.use == "await" and (decorated or not self._gives_awaitable(module, value, function)):

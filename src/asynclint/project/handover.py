@@ -62,6 +62,8 @@ class Handover:
 
     def run_here(self, call: Call, callee: Value) -> list[str]:
         """The arguments of a call (binding values) that `callee` calls before it returns."""
+        if isinstance(callee, FunctionValue):
+            return list(self._given(call, callee))
         match callee:
             case External(name):
                 place = self._catalog.maps["runs"].get(self._catalog.canonical(name))
@@ -69,8 +71,6 @@ class Handover:
                     return [call.arguments[place]]
                 if isinstance(place, str) and place in call.keywords:
                     return [call.keywords[place]]
-            case FunctionValue():
-                return list(self._given(call, callee))
             case ClassValue():
                 methods = self._resolver.attribute(callee, "__init__")
                 functions = [method for method in methods if isinstance(method, FunctionValue)]

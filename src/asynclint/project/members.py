@@ -68,18 +68,18 @@ class Members:
 
     def attribute(self, value: Value, name: str) -> Values:
         """What attribute `name` of `value` may be."""
+        if isinstance(value, Instance) or (isinstance(value, ClassValue) and name != "__getitem__"):
+            found = self.looked_up(value, name)
+            if len(found) == 1:
+                return self._read(*found[0])
+            return distinct([result for attribute in found for result in self._read(*attribute)])
+        if isinstance(value, External):
+            return self._external_attribute(value.name, name)
         match value:
             case ModuleValue(location):
                 return self._answers.get((location, name), (), self._member, (location, name))
-            case External(dotted):
-                return self._external_attribute(dotted, name)
-            case ClassValue() if name == "__getitem__":
+            case ClassValue():
                 return (Giver((value,)),)  # `Box[int]` is `Box`
-            case ClassValue() | Instance():
-                found = self.looked_up(value, name)
-                if len(found) == 1:
-                    return self._read(*found[0])
-                return distinct([result for attribute in found for result in self._read(*attribute)])
             case ExternalInstance(dotted):
                 return (value,) if name == "__await__" else (External(f"{dotted}.{name}"),)
             case Coroutine() | Giver():
@@ -184,19 +184,11 @@ class Members:
 
     def call(self, value: Value) -> Values:
         """What calling `value` may give."""
+        if isinstance(value, FunctionValue):
+            return self._result(value)
+        if isinstance(value, ClassValue):
+            return (Instance(value),)
         match value:
-            case FunctionValue(path, index):
-                module = self._load(path)
-                if module is None:
-                    return ()
-                function = module.facts.functions[index]
-                if function.is_generator:
-                    return (Generator(value),)
-                if function.is_async:
-                    return (Coroutine(value),)
-                return self._returned(module, value, function)
-            case ClassValue():
-                return (Instance(value),)
             case Instance():
                 methods = [m for m in self.attribute(value, "__call__") if isinstance(m, FunctionValue)]
                 return distinct([v for method in methods for v in self.call(method)])
@@ -214,6 +206,17 @@ class Members:
                 return results
             case _:
                 return ()
+
+    def _result(self, value: FunctionValue) -> Values:
+        module = self._load(value.path)
+        if module is None:
+            return ()
+        function = module.facts.functions[value.index]
+        if function.is_generator:
+            return (Generator(value),)
+        if function.is_async:
+            return (Coroutine(value),)
+        return self._returned(module, value, function)
 
     def _find_external_result(self, name: str) -> Values:
         if item := self._catalog.item(name):

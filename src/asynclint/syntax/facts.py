@@ -192,7 +192,7 @@ class _Functions(dict[int, Function]):
         return self._count
 
     def __iter__(self) -> Iterator[Function]:  # type: ignore[override]  # a sequence
-        return (self[index] for index in range(self._count))
+        return map(self.__getitem__, range(self._count))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, (_Functions, list)) and list(self) == list(other)

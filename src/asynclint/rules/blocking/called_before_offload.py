@@ -23,7 +23,8 @@ _POSITIONS = {**dict.fromkeys(_FIRST, 0), "run_in_executor": 1}
 def _check(rule: Rule, module: ProgramModule, program: Program) -> Iterator[Finding]:
     for index, function in enumerate(module.facts.functions):
         for call in function.calls:
-            if not call.arguments or not any(map(_is_call, call.arguments[:2])):
+            given = call.arguments[:2]
+            if not given or not (given[0].endswith("()") or given[-1].endswith("()")):
                 continue  # before the dearer question
             position = _position(module, index, call, program)
             if position is None:

@@ -23,12 +23,15 @@ _GATHERS = {"asyncio.gather", "asyncio.wait", "asyncio.wait_for", "asyncio.shiel
 
 
 def exposed(module: ProgramModule, program: Program, index: int, block: list[Statement]) -> Iterator[Statement]:
-    """Statements that a cancellation can reach: not those shielded from it, nor the clean-up it has already caused."""
+    """Statements with blocks that a cancellation can reach.
+
+    Not those shielded from it, nor the clean-up it has already caused.
+    """
     calls = module.facts.functions[index].calls
     for statement in block:
-        yield statement
         if not statement.blocks:
             continue  # nearly always
+        yield statement
         if any(call.keywords.get("shield") == "= True" for call in calls[statement.first_call : statement.last_call]):
             continue
         if statement.kind == "excepthandler" and caught_cancellation(
