@@ -29,6 +29,7 @@ class Plugin:
     name = "asynclint"
     preview: ClassVar[bool] = False
     cached: ClassVar[bool] = True
+    noqa: ClassVar[bool] = True
     asked: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, tree: ast.Module, filename: str, lines: list[str]) -> None:
@@ -58,6 +59,7 @@ class Plugin:
         """Take the options: rules that are off by default come on when flake8 is told their very code."""
         cls.preview = options.asynclint_preview
         cls.cached = not options.asynclint_no_cache
+        cls.noqa = not options.disable_noqa
         codes = {rule.code for rule in all_rules()}
         chosen = [*(options.select or ()), *(options.extend_select or ())]
         cls.asked = tuple(sorted(codes.intersection(chosen)))
@@ -75,7 +77,7 @@ class Plugin:
             from flake8.exceptions import ExecutionError
 
             raise ExecutionError(f"asynclint: {error}") from None  # a finding might not be selected
-        for finding in checker.check_text(self._path, source, self._tree, noqa=False):
+        for finding in checker.check_text(self._path, source, self._tree, noqa=self.noqa):
             yield finding.line, finding.column - 1, _text(finding), type(self)
         checker.program.save()
 

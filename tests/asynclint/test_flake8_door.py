@@ -59,10 +59,27 @@ def test_it_is_on_without_being_selected_and_works_beside_flake8_async(tmp_path:
     assert {line.split()[1] for line in result.stdout.splitlines()} == {"ASYNC115", "ASY103"}
 
 
-def test_noqa_and_disable_noqa_are_flake8s_own(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(BLOCKING.replace("sleep(1)", "sleep(1)  # noqa: ASY101"))
-    assert flake8("--select=ASY1,ASY2", "app.py", cwd=tmp_path).stdout == ""
-    assert "ASY101" in flake8("--select=ASY1,ASY2", "--disable-noqa", "app.py", cwd=tmp_path).stdout
+SILENT = (
+    "time.sleep(1)  # noqa",
+    "time.sleep(1)  #noqa:ASY101",
+    "time.sleep(1)  # NOQA: asy101",
+    "time.sleep(1)  # noqa: E501, ASY1",
+    "time.sleep(1)  # type: ignore # noqa: ASY101 because",
+    "time.sleep(\n        1\n    )  # noqa: ASY101",
+    "x = time.sleep(1), \\\n        2  # noqa: ASY101",
+    'x = time.sleep(1), """\n    text\n    """  # noqa: ASY101',
+)
+HEARD = ("time.sleep(1)  # noqa: E501", "time.sleep(1)  # noqa: E501 # noqa: ASY101", "# noqa\n    time.sleep(1)")
+
+
+def test_a_noqa_silences_the_same_at_both_doors_however_it_is_spelled(tmp_path: Path) -> None:
+    bodies = [f"async def f{number}():\n    {body}\n" for number, body in enumerate((*SILENT, *HEARD))]
+    (tmp_path / "app.py").write_text("import time\n" + "".join(bodies))
+    theirs = flake8("--select=ASY1", "app.py", cwd=tmp_path).stdout
+    ours = asynclint("check", "--no-cache", "app.py", cwd=tmp_path).stdout
+    everything = flake8("--select=ASY1", "--disable-noqa", "app.py", cwd=tmp_path).stdout
+    found = [text.count(": ASY101 ") for text in (theirs, ours, everything)]
+    assert found == [len(HEARD), len(HEARD), len(bodies)]
 
 
 def test_standard_input_is_placed_by_its_display_name(tmp_path: Path) -> None:

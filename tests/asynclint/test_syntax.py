@@ -138,3 +138,8 @@ def test_columns_count_characters_in_any_encoding(encoding: str) -> None:
 def test_noqa_comments_are_read_as_flake8_reads_them() -> None:
     module = facts("a # noqa\nb # NOQA: asy101,E501\nc # noqa:ASY2 because\nd # noqa: because\ne\n")
     assert module.noqa == {1: [], 2: ["ASY101", "E501"], 3: ["ASY2"], 4: []}
+
+
+def test_a_noqa_speaks_for_all_lines_that_are_joined_to_its_own() -> None:
+    module = facts('a\nb + \\\n"""\n\n""" + \\\nc  # noqa: ASY101\n"""d"""  # noqa: ASY2\n')
+    assert module.noqa == {**dict.fromkeys(range(2, 7), ["ASY101"]), 7: ["ASY2"]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import io
-import re
 import warnings
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -17,10 +16,10 @@ from asynclint.syntax.conditions import UNPROVEN
 from asynclint.syntax.expressions import constant
 from asynclint.syntax.facts import NO_KEYWORDS, Call, Class, Function, Module, Statement, as_sequence
 from asynclint.syntax.memo import runs_once
+from asynclint.syntax.noqa import silenced
 from asynclint.syntax.scope import Scope
 from asynclint.syntax.statements import KINDS, StatementWalker
 
-_NOQA = re.compile(rb"#[ \t]*noqa(?::[ \t]?(?P<codes>[A-Z]+[0-9]+(?:[, \t]+[A-Z]+[0-9]+)*))?", re.I)
 _Placed = TypeVar("_Placed", Call, Statement)
 _FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -53,9 +52,12 @@ def extract(source: bytes, tree: ast.Module | None = None) -> Module:
         # What the compiler warns of (`"\\d"`, `1if x`) is for those who run the code, not for who looks at it.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            Walker(module).walk(ast.parse(source) if tree is None else tree)
+            tree = ast.parse(source) if tree is None else tree
+            Walker(module).walk(tree)
         if not source.isascii():
             _count_characters(module, source)
+        if b"noqa" in source:
+            module.noqa = silenced(source, tree)
     except SyntaxError as error:
         from asynclint.syntax.newer import newer_syntax
 
@@ -65,22 +67,7 @@ def extract(source: bytes, tree: ast.Module | None = None) -> Module:
         raise SourceError(str(error)) from None
     except (RecursionError, MemoryError):
         raise SourceError("nested too deeply to be analysed") from None
-    if b"noqa" in source:
-        module.noqa = _noqa(source)
     return module
-
-
-def _noqa(source: bytes) -> dict[int, list[str]]:
-    if b"\r" in source:
-        source = source.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    silenced: dict[int, list[str]] = {}
-    number, start = 1, 0
-    for match in _NOQA.finditer(source):
-        number += source.count(b"\n", start, match.start())
-        start = match.start()
-        codes = re.findall(r"[A-Z]+[0-9]*", (match["codes"] or b"").decode().upper())
-        silenced.setdefault(number, codes)  # of several on one line, the first counts
-    return silenced
 
 
 def _count_characters(module: Module, source: bytes) -> None:

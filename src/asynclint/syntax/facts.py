@@ -34,7 +34,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
-FORMAT = 6
+FORMAT = 7
 """Version of these facts: a cache written by another version is not read."""
 
 
