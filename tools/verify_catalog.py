@@ -41,7 +41,7 @@ from interpreters import working
 ROOT = Path(__file__).parents[1]
 CATALOGUE = ROOT / "src" / "asynclint" / "catalog"
 STORE = ROOT / ".catalog"
-LISTS = ("blocks", "lazy", "safe", "offloads", "spawns", "pure", "reads")
+LISTS = ("blocks", "lazy", "safe", "offloads", "on_loop", "spawns", "pure", "reads")
 PROGRAM = """
 import importlib, sys
 sys.path[:0] = sys.argv[2:]

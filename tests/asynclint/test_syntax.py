@@ -142,4 +142,4 @@ def test_noqa_comments_are_read_as_flake8_reads_them() -> None:
 
 def test_a_noqa_speaks_for_all_lines_that_are_joined_to_its_own() -> None:
     module = facts('a\nb + \\\n"""\n\n""" + \\\nc  # noqa: ASY101\n"""d"""  # noqa: ASY2\n')
-    assert module.noqa == {**dict.fromkeys(range(2, 7), ["ASY101"]), 7: ["ASY2"]}
+    assert module.noqa == {**{line: ["ASY101"] for line in range(2, 7)}, 7: ["ASY2"]}

@@ -30,6 +30,8 @@ The tables of the last two:
     offloads = ["to_thread"]            # members that run the function they are given, or decorate, off the loop
     callbacks = { call_soon = 0 }       # members that run their n-th argument on the loop
     runs = { sorted = "key", map = 0 }  # members that call the function they are given (an argument's name or number)
+    runs_later = ["map"]                # of these: those that call it while what they give is iterated over
+    on_loop = ["data_received"]         # methods that the loop calls, where a class has its own
     spawns = ["create_task"]            # members that return a task which nothing else keeps alive
     pure = ["sleep"]                    # members without effects that another task could notice
     reads = ["get"]                     # async members that only read from outside, safe to run side by side
@@ -46,7 +48,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_ROLES = ("safe", "offloads", "spawns", "pure", "reads")
+_ROLES = ("safe", "offloads", "on_loop", "runs_later", "spawns", "pure", "reads")
 _MAPS = ("returns", "items", "callbacks", "runs")
 _KEYS = {
     *(
@@ -293,7 +295,7 @@ class Catalog:
         return self.sinks.get(self.canonical(name))
 
     def has(self, role: str, name: str) -> bool:
-        """Whether `name` is listed under `role` (`safe`, `offloads`, `spawns`, `pure`, `reads`)."""
+        """Whether `name` is listed under `role` (`safe`, `offloads`, `on_loop`, …)."""
         return self.canonical(name) in self.members[role]
 
     def declared(self, name: str) -> Sink | bool | None:

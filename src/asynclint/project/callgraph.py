@@ -81,6 +81,7 @@ class CallGraph:
         self._doubles: set[Node] = set()
         self._numbers: dict[Choice, int] = {}
         self._callback_names = {name.rpartition(".")[2] for name in catalog.maps["callbacks"]}
+        self._loop_methods = {name.rpartition(".")[2] for name in catalog.members["on_loop"]}
 
     def edges(self, node: Node) -> list[Edge]:
         """The calls that function `node` makes on its own thread, in the order written."""
@@ -95,10 +96,22 @@ class CallGraph:
         return self._find(module, node[1]) if module is not None else []
 
     def loop_functions(self, module: ProgramModule) -> list[int]:
-        """Functions of a module that run on the event loop: the async ones, and the callbacks it hands over."""
-        indices = {index for index, function in enumerate(module.facts.functions) if function.is_async}
+        """Functions of a module that run on the event loop: the async ones, and those that the loop calls."""
+        indices = {
+            index
+            for index, function in enumerate(module.facts.functions)
+            if function.is_async or (function.name in self._loop_methods and self._is_loop_method(module, index))
+        }
         indices.update(value.index for _, _, value in self._callbacks(module) if value.path == module.path)
         return sorted(indices)
+
+    def _is_loop_method(self, module: ProgramModule, index: int) -> bool:
+        """Whether the loop calls a method, as its class is a protocol or something of the kind."""
+        function = module.facts.functions[index]
+        if function.owner < 0 or not self._handover.wrapping(module, index).keeps_thread:
+            return False
+        order = self._resolver.resolution_order(ClassValue(module.path, function.owner))
+        return any(isinstance(c, External) and self._catalog.has("on_loop", f"{c.name}.{function.name}") for c in order)
 
     def foreign_callbacks(self, module: ProgramModule) -> list[tuple[int, Edge]]:
         """The functions of other modules that a module hands to the loop, as calls of the function that does so."""

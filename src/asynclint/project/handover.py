@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from asynclint.catalog import Catalog
 from asynclint.project.answers import Answers
+from asynclint.project.circumstances import ITERATES
 from asynclint.project.modules import ProgramModule
 from asynclint.project.resolve import Resolver
 from asynclint.project.values import ClassValue, External, FunctionValue, Value
@@ -65,7 +66,7 @@ class Handover:
         if isinstance(callee, FunctionValue):
             return list(self._given(call, callee))
         match callee:
-            case External(name):
+            case External(name) if call.use in ITERATES or not self._catalog.has("runs_later", name):
                 place = self._catalog.maps["runs"].get(self._catalog.canonical(name))
                 if isinstance(place, int) and place < len(call.arguments):
                     return [call.arguments[place]]

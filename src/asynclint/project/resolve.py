@@ -55,6 +55,9 @@ class Resolver(Members):
         values = self.resolve(module, function, head)
         if step == "[]":
             return (Collection(values),) if values else ()
+        if step == "[:]":
+            is_known = values and all(self._bindings(module, function, [i]) for i in _numbers(head))
+            return (Collection(values, keys=()),) if is_known else ()
         if step == "[,]":
             return (Parts(((), values)),) if values else ()
         if step == "[()]":
@@ -68,7 +71,7 @@ class Resolver(Members):
         if not ids:
             return self.name(module, function, name)
         if "," in ids:
-            return self._bindings(module, function, list(map(int, ids.split(","))))
+            return self._bindings(module, function, _numbers(root))
         facts = module.facts.functions[function]
         number = int(ids)
         own = module.own.get(facts.bindings[number][1])  # `self`, above all
@@ -236,6 +239,11 @@ class Resolver(Members):
                 return (Instance(whole, after=cls),)
             function = fact.parent
         return ()
+
+
+def _numbers(root: str) -> list[int]:
+    """The bindings that reach a name: `client@3,5`."""
+    return list(map(int, root.partition("@")[2].split(",")))
 
 
 def _own(path: str, kind: str, rest: str) -> Value:

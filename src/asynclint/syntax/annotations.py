@@ -32,8 +32,9 @@ def annotation(node: ast.expr | None) -> str:
         return f"{base}.{node.attr}" if base else ""
     if isinstance(node, ast.Constant):
         return _quoted(node.value) if isinstance(node.value, str) else ""
-    is_union = isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)
-    return _union([node.left, node.right]) if is_union else ""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _union([node.left, node.right])
+    return ""
 
 
 @lru_cache(maxsize=1024)  # modules repeat theirs

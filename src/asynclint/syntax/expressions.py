@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from asynclint.syntax.conditions import OFF_LOOP, conditions
-from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Call, Function, Module
+from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Call, Function, Module, as_named, constant
 from asynclint.syntax.results import TELLING, result_of
 from asynclint.syntax.scope import Scope
 
@@ -17,15 +17,18 @@ T = TypeVar("T")
 _CONSUMERS = frozenset(
     ("all", "any", "dict", "frozenset", "list", "max", "min", "next", "set", "sorted", "sum", "tuple")
 )
+_CONSUMING = frozenset(("deque", "extend", "extendleft", "fromkeys", "join", "reduce", "update", "writelines"))
+"""By the last name, for these are methods, or imported."""
+_LAZY = frozenset(("chain", "enumerate", "filter", "islice", "iter", "map", "reversed", "zip"))
+"""What goes through an iterable when somebody goes through what they give."""
+_MOST_VALUES = 24
+"""A dictionary of more is a table of data."""
 _ITEM = ".__iter__().__next__()"
 _AWAITED = ".__await__()"
 _ASYNC_ITEM = ".__aiter__().__anext__()" + _AWAITED
 _LITERALS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Constant)
-_SHORT = 40
 place: Callable[[ast.AST], tuple[int, int, int, int]] = attrgetter(*ast.expr._attributes)
 """Where a node from `ast.parse` begins and ends."""
-as_named: Callable[[type, tuple[Any, ...]], Any] = tuple.__new__
-"""Makes a `NamedTuple` of a tuple: what it calls itself, after another call."""
 _OPERATORS = {
     ast.Add: "__add__",
     ast.Sub: "__sub__",
@@ -145,19 +148,23 @@ class ExpressionWalker:
     def _call(self, node: ast.Call, use: str) -> str:
         function = node.func
         # What is called is looked up, too, but a property that gives a function is rare.
+        name = ""
         if type(function) is ast.Attribute:
-            target = self._member(function)
+            target, name = self._member(function), function.attr
+        elif type(function) is ast.Name:
+            target, name = self._name(function, use), function.id
         elif type(function) is ast.Lambda:  # called on the spot
             self.scope.bind("<lambda>", [f"lambda {self.function_of_lambda(function)}"])
             target = self.scope.env["<lambda>"]
         else:
             target = _TABLE[type(function)](self, function, "other")
         arguments: list[str] = NOTHING
-        keywords, name = NO_KEYWORDS, ""
+        keywords = NO_KEYWORDS
         if given := node.args:
-            name = target.rpartition(".")[2].partition("@")[0]
             enters = name == "enter_context"
-            consumed = "with" if enters else "for" if target in _CONSUMERS else "other"
+            consumed = "with" if enters else "other"
+            if target in _CONSUMERS or name in _CONSUMING or (use == "for" and name in _LAZY):
+                consumed = "for"
             arguments = []
             for argument in given:
                 kind = type(argument)
@@ -198,8 +205,8 @@ class ExpressionWalker:
         enter, leave = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
         scope, use = self.scope, "await" if is_async else "other"
         for protocol in (enter, leave) if scope.records else ():
-            rest = NOTHING, NO_KEYWORDS, True, scope.lazy, scope.guards, scope.branches
-            scope.function.calls.append(Call(f"{manager}.{protocol}", *place(node), use, *rest))
+            kept = NOTHING, NO_KEYWORDS, True, scope.lazy, scope.guards, scope.branches
+            scope.function.calls.append(as_named(Call, (f"{manager}.{protocol}", *place(node), use, *kept)))
         return f"{manager}.{enter}(){_AWAITED if is_async else ''}"
 
     def _constant_argument(self, node: ast.Constant, use: str) -> str:
@@ -209,7 +216,7 @@ class ExpressionWalker:
         return f"lambda {self.function_of_lambda(node)}"
 
     def _starred_argument(self, node: ast.Starred, use: str) -> str:
-        self.path(node.value)
+        self._starred(node, use)
         return "*"
 
     def _await(self, node: ast.Await, use: str) -> str:
@@ -228,9 +235,12 @@ class ExpressionWalker:
     def _dict(self, node: ast.Dict, use: str) -> str:
         for key in node.keys:
             self.path(key)
-        for value in node.values:
-            self.path(value)
-        return ""
+        values = dict.fromkeys(value for part in node.values for value in self.values(part))
+        values.pop("None", None)
+        if not values or "" in values or len(values) > _MOST_VALUES:
+            return ""
+        self.scope.bind("{}", list(values))
+        return f"{self.scope.env['{}']}.[:]"
 
     def _ifexp(self, node: ast.IfExp, use: str) -> str:
         self.values(node, use)
@@ -272,7 +282,9 @@ class ExpressionWalker:
         return self.scope.env.get(node.target.id, "")
 
     def _starred(self, node: ast.Starred, use: str) -> str:
-        self.path(node.value)
+        path = self.path(node.value, "for")
+        if path.endswith("()"):  # of what is kept somewhere, it is mostly a tuple or a list
+            self.touch(node, f"{path}.__iter__()")
         return ""
 
     def _yield(self, node: ast.Yield | ast.YieldFrom | ast.Await, use: str) -> str:
@@ -346,14 +358,6 @@ class ExpressionWalker:
             self._bind_loop_variable(target.value, "")
         else:
             self.path(target)
-
-
-def constant(value: object) -> str:
-    """A constant argument: numbers and short words are kept as they are written."""
-    is_short = isinstance(value, str) and len(value) <= _SHORT
-    return f"= {value!r}" if is_short or value is None or isinstance(value, (bool, int, float)) else "="
-
-
 
 
 _W = ExpressionWalker

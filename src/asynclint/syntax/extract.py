@@ -13,8 +13,7 @@ from typing import TypeVar
 
 from asynclint.syntax.annotations import annotation
 from asynclint.syntax.conditions import UNPROVEN
-from asynclint.syntax.expressions import constant
-from asynclint.syntax.facts import NO_KEYWORDS, Call, Class, Function, Module, Statement, as_sequence
+from asynclint.syntax.facts import NO_KEYWORDS, Call, Class, Function, Module, Statement, as_sequence, constant
 from asynclint.syntax.memo import runs_once
 from asynclint.syntax.noqa import silenced
 from asynclint.syntax.scope import Scope
@@ -289,6 +288,8 @@ def _is_stub(body: list[ast.stmt]) -> bool:
             kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             if not isinstance(kind, ast.Name) or kind.id != "NotImplementedError":
                 return False
-        elif not isinstance(node, ast.Pass) and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+        elif not isinstance(node, ast.Pass) and not (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        ):
             return False
     return True

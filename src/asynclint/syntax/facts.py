@@ -10,6 +10,7 @@ Expressions are kept as *access paths*, strings that read like the code they cam
     xs.__iter__().__next__()    an item of `for x in xs`
     pairs().1                   the second of `a, b = pairs()`
     Client().[]                 a list, tuple or set of what the path before stands for
+    Client().[:]                a dictionary with such values
     Client().[,]                a pair: its place in a row, and what the path before stands for
     Client().[()]               something that gives it when it is called or awaited
 
@@ -29,7 +30,7 @@ A *binding* says what a name stands for; its value is an access path or one of
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
@@ -38,6 +39,7 @@ FORMAT = 7
 """Version of these facts: a cache written by another version is not read."""
 
 
+_SHORT = 40
 NOTHING: list[Any] = []
 NO_KEYWORDS: dict[str, str] = {}
 """Facts are never written to once they are there; so what is empty, as most of it is, may be one and the same."""
@@ -258,6 +260,16 @@ class Module:
             pairs_of = {name: [(index, value) for index, value in values] for name, values in attributes.items()}
             module.classes.append(Class(*[*fields, pairs_of]))
         return module
+
+
+as_named: Callable[[type, tuple[Any, ...]], Any] = tuple.__new__
+"""Makes a `NamedTuple` of a tuple: what it calls itself, after another call."""
+
+
+def constant(value: object) -> str:
+    """A constant argument of a call: numbers and short words are kept as they are written."""
+    is_short = isinstance(value, str) and len(value) <= _SHORT
+    return f"= {value!r}" if is_short or value is None or isinstance(value, (bool, int, float)) else "="
 
 
 def plain(path: str) -> str:

@@ -86,8 +86,9 @@ def _asked_together(parts: list[ast.expr]) -> _Test | None:
 def _place(node: ast.expr) -> str:
     if isinstance(node, ast.Name):
         return node.id
-    is_attribute = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-    return f"{node.value.id}.{node.attr}" if is_attribute else ""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return ""
 
 
 def _made(body: Iterable[ast.AST]) -> Iterator[str]:

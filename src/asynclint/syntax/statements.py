@@ -19,8 +19,7 @@ from asynclint.syntax.conditions import (
     last_name,
     required,
 )
-from asynclint.syntax.expressions import as_named
-from asynclint.syntax.facts import NOTHING, Statement
+from asynclint.syntax.facts import NOTHING, Statement, as_named
 from asynclint.syntax.memo import first_time
 from asynclint.syntax.scope import Entry, Env, join, union
 
