@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 COLLECTIONS = frozenset(
     (
         *("list", "set", "frozenset", "deque", "Sequence", "MutableSequence", "Collection", "AbstractSet"),
@@ -20,11 +18,11 @@ GENERICS = COLLECTIONS | MAPPINGS | TUPLES | CALLABLES
 """Types of `builtins`, `collections` and `typing` whose arguments tell what comes out of them."""
 
 
-def split(annotation: str, separator: str) -> Iterator[str]:
+def split(annotation: str, separator: str) -> list[str]:
     """The parts of `A|B[C|D]` or `K,V` between separators that stand in no brackets."""
-    if separator not in annotation:  # mostly
-        yield annotation
-        return
+    if "[" not in annotation:
+        return annotation.split(separator)
+    parts: list[str] = []
     depth = start = 0
     for index, character in enumerate(annotation):
         if character == "[":
@@ -32,6 +30,7 @@ def split(annotation: str, separator: str) -> Iterator[str]:
         elif character == "]":
             depth -= 1
         elif character == separator and not depth:
-            yield annotation[start:index]
+            parts.append(annotation[start:index])
             start = index + 1
-    yield annotation[start:]
+    parts.append(annotation[start:])
+    return parts

@@ -84,16 +84,13 @@ class CallGraph:
         self._loop_methods = {name.rpartition(".")[2] for name in catalog.members["on_loop"]}
 
     def edges(self, node: Node) -> list[Edge]:
-        """The calls that function `node` makes on its own thread, in the order written."""
-        return self._answers.get(node, [], self._edges, (node,))
+        """The calls that function `node` makes on its own thread, in the order written; found anew each time."""
+        module = self._load(node[0])
+        return self._find(module, node[1]) if module is not None else []
 
     def choice(self, node: Node) -> Choice | None:
         """What `node` stands for if it is no function."""
         return None if node[0] else self._choices[node[1]]
-
-    def _edges(self, node: Node) -> list[Edge]:
-        module = self._load(node[0])
-        return self._find(module, node[1]) if module is not None else []
 
     def loop_functions(self, module: ProgramModule) -> list[int]:
         """Functions of a module that run on the event loop: the async ones, and those that the loop calls."""

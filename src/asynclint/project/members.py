@@ -236,7 +236,7 @@ class Members:
         if function.annotation:
             if function.annotation.rpartition(".")[2] == "Self" and value.receiver is not None:
                 return (Instance(value.receiver),)
-            return self.annotated(module, function.parent, function.annotation)
+            return self.binding(module, function.parent, f": {function.annotation}")
         return self._given_back(module, value, function)
 
     def _given_back(self, module: ProgramModule, value: FunctionValue, function: Function) -> Values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from asynclint.project.answers import Answers
 from asynclint.project.modules import ProgramModule
@@ -69,16 +70,15 @@ class Overrides:
         return found
 
     def _files(self, home: str) -> list[str]:
-        """The module itself, and the modules below its directory where that is a package."""
+        """The module itself, and the modules below its directory where that is a package, and not too large a one."""
         directory = os.path.dirname(home)
+        return self._answers.get(("files", directory), [], self._find_files, (directory,)) or [home]
+
+    def _find_files(self, directory: str) -> list[str]:
         if not self._sources.is_package(directory):
-            return [home]
-        files: list[str] = []
-        for path in self._below(directory):
-            files.append(path)
-            if len(files) > _MOST_FILES:
-                return [home]
-        return files
+            return []
+        files = list(islice(self._below(directory), _MOST_FILES + 1))
+        return files if len(files) <= _MOST_FILES else []
 
     def _below(self, directory: str) -> Iterator[str]:
         for name, is_directory in sorted(self._sources.listing(directory).items()):

@@ -207,7 +207,7 @@ class Resolver(Members):
                     found += self.binding(home, value.function, f": {value.annotation}")
             elif isinstance(value, External):
                 if bracket and kind in GENERICS:
-                    found += self._generic(module, function, kind, list(split(arguments, ",")))
+                    found += self._generic(module, function, kind, split(arguments, ","))
                 else:
                     found.append(ExternalInstance(self._catalog.canonical(value.name)))
         return found

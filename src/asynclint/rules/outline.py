@@ -16,11 +16,14 @@ def statements_in(block: Iterable[Statement]) -> Iterator[Statement]:
 
 
 def blocks_in(block: list[Statement]) -> Iterator[list[Statement]]:
-    """The block itself and all blocks inside it."""
-    yield block
-    for statement in block:
-        for _, inner in statement.blocks:
-            yield from blocks_in(inner)
+    """The block itself and all blocks inside it, in any order."""
+    pending = [block]
+    while pending:
+        block = pending.pop()
+        yield block
+        for statement in block:
+            if statement.blocks:
+                pending += [inner for _, inner in statement.blocks]
 
 
 def calls_in(function: Function, statement: Statement) -> Iterator[Call]:

@@ -23,23 +23,25 @@ _GATHERS = {"asyncio.gather", "asyncio.wait", "asyncio.wait_for", "asyncio.shiel
 
 
 def exposed(module: ProgramModule, program: Program, index: int, block: list[Statement]) -> Iterator[Statement]:
-    """Statements with blocks that a cancellation can reach.
+    """Statements with blocks that a cancellation can reach, in any order.
 
     Not those shielded from it, nor the clean-up it has already caused.
     """
     calls = module.facts.functions[index].calls
-    for statement in block:
-        if not statement.blocks:
-            continue  # nearly always
-        yield statement
-        if any(call.keywords.get("shield") == "= True" for call in calls[statement.first_call : statement.last_call]):
-            continue
-        if statement.kind == "excepthandler" and caught_cancellation(
-            module, program, index, statement.value.split("|")
-        ):
-            continue
-        for _, inner in statement.blocks:
-            yield from exposed(module, program, index, inner)
+    pending = [block]
+    while pending:
+        for statement in pending.pop():
+            if not statement.blocks:
+                continue  # nearly always
+            yield statement
+            own = calls[statement.first_call : statement.last_call]
+            if any(call.keywords.get("shield") == "= True" for call in own):
+                continue
+            if statement.kind == "excepthandler" and caught_cancellation(
+                module, program, index, statement.value.split("|")
+            ):
+                continue
+            pending += [inner for _, inner in statement.blocks]
 
 
 def caught_cancellation(module: ProgramModule, program: Program, index: int, paths: list[str]) -> str:

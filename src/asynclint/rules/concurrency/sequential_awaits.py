@@ -36,7 +36,7 @@ def _runs(
     run: list[tuple[Statement, Call]] = []
     stored: set[str] = set()
     for statement in block:
-        call = _awaited_call(module, program, index, statement)
+        call = _awaited_call(module, program, index, statement) if statement.awaits == 1 else None
         if call is not None and stored.isdisjoint((*statement.loads, *statement.stores)):
             run.append((statement, call))
             stored.update(statement.stores)
@@ -51,7 +51,7 @@ def _runs(
 
 def _awaited_call(module: ProgramModule, program: Program, index: int, statement: Statement) -> Call | None:
     """The one call of `await f(…)` or `x = await f(…)`, where `f` gives a value and has no effect that matters."""
-    if statement.kind not in ("expr", "assign", "annassign") or statement.awaits != 1:
+    if statement.kind not in ("expr", "assign", "annassign"):
         return None
     calls = module.facts.functions[index].calls[statement.first_call : statement.last_call]
     if len(calls) != 1 or calls[0].use != "await" or any("." in stored for stored in statement.stores):
