@@ -10,7 +10,7 @@ import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import median_low
 from tempfile import TemporaryDirectory
 
 from table import STOPPED, Cost, Table, run
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 RELEASES = ROOT / ".bench"
 PACKAGES = ("prefect==3.9.1", "litellm==1.109.1", "distributed==2026.8.0", "Django==5.2.19")
 DISTRIBUTIONS = ("asynckit", "flake8", "flake8-async", "hydroid-cli", "ruff")
-ROUNDS = 3
+ROUNDS, TURNS = 3, 5
 REFERENCE = """
 import ast, os
 for directory, _, names in os.walk("."):
@@ -109,17 +109,23 @@ def _flake8(hidden: str, select: str) -> list[str]:
 
 
 def _in_turns(commands: Sequence[Sequence[str]], directory: Path) -> list[Cost]:
-    """The quickest run of each of several commands that take turns: a machine is not as fast at all times."""
-    rounds = [[_checked(command, directory) for command in commands] for _ in range(ROUNDS)]
-    return [min(costs, key=lambda cost: cost.cpu) for costs in zip(*rounds, strict=True)]
+    """The middle run of each of several commands that take turns: a machine is not as fast at all times."""
+    rounds = [[_checked(command, directory) for command in commands] for _ in range(TURNS)]
+    return [_middle(costs) for costs in zip(*rounds, strict=True)]
+
+
+def _middle(costs: Sequence[Cost]) -> Cost:
+    """The middle one, by CPU time; the quickest would favour short programs, which a quiet moment has room for."""
+    middle = median_low(cost.cpu for cost in costs)
+    return next(cost for cost in costs if cost.cpu == middle)
 
 
 def _measured(command: Sequence[str], directory: Path) -> Cost:
-    """The quickest of several runs."""
+    """The middle one of several runs."""
     costs = [_checked(command, directory)]
     while len(costs) < ROUNDS and sum(cost.wall for cost in costs) < 60:
         costs.append(_checked(command, directory))
-    return min(costs, key=lambda cost: cost.cpu)
+    return _middle(costs)
 
 
 def _checked(command: Sequence[str], directory: Path) -> Cost:
@@ -141,8 +147,7 @@ def _after_a_change(command: Sequence[str], directory: Path, addition: bytes) ->
         finally:
             path.write_bytes(before)
             run(command, directory)
-    middle = median(cost.cpu for cost in costs)
-    return min(costs, key=lambda cost: abs(cost.cpu - middle))
+    return _middle(costs)
 
 
 def _notes(directory: Path) -> str:

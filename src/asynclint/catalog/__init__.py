@@ -25,7 +25,7 @@ The tables of the last two:
     severity = "info"                   # where the category's does not fit
     when = "for files beyond 1 MB"      # what must hold for the call to take long
     safe = ["joinpath"]                 # members known not to block
-    returns = { open = "io.IOBase" }    # what calling a member, or reading a property, gives an instance of
+    returns = { open = "io.IOBase" }    # what calling a member, or reading a property, gives an instance of; `?`: many
     items = { glob = "pathlib.Path" }   # what iterating over that gives
     offloads = ["to_thread"]            # members that run the function they are given, or decorate, off the loop
     callbacks = { call_soon = 0 }       # members that run their n-th argument on the loop
@@ -312,10 +312,11 @@ class Catalog:
         """Which argument of `name` runs on the loop, if any does."""
         return self.maps["callbacks"].get(self.canonical(name))
 
-    def result(self, name: str) -> str:
-        """The class that calling `name` gives an instance of, or `""`."""
+    def result(self, name: str) -> str | None:
+        """The class that calling `name` gives an instance of, or `""`; `None`: nobody can tell."""
         name = self.canonical(name)
-        return self.maps["returns"].get(name) or (name if name in self.classes else "")
+        known: str = self.maps["returns"].get(name, "")
+        return None if known == "?" else known or (name if name in self.classes else "")
 
     def item(self, name: str) -> str:
         """The class of the items that iterating over what `name` gives, or `""`."""

@@ -6,7 +6,7 @@ COLLECTIONS = frozenset(
     (
         *("list", "set", "frozenset", "deque", "Sequence", "MutableSequence", "Collection", "AbstractSet"),
         *("Iterable", "Iterator", "Generator", "AsyncIterable", "AsyncIterator", "AsyncGenerator"),
-        *("List", "Set", "FrozenSet", "Deque", "MutableSet", "KeysView", "ValuesView"),
+        *("List", "Set", "FrozenSet", "Deque", "MutableSet", "KeysView", "ValuesView", "ContextVar"),
     )
 )
 MAPPINGS = frozenset(

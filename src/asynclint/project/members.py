@@ -69,6 +69,8 @@ class Members:
     def attribute(self, value: Value, name: str) -> Values:
         """What attribute `name` of `value` may be."""
         if isinstance(value, Instance) or (isinstance(value, ClassValue) and name != "__getitem__"):
+            if name == "__class__":
+                return (value.cls if isinstance(value, Instance) else value,)
             found = self.looked_up(value, name)
             if len(found) == 1:
                 return self._read(*found[0])
@@ -83,7 +85,8 @@ class Members:
             case ExternalInstance(dotted):
                 return (value,) if name == "__await__" else (External(f"{dotted}.{name}"),)
             case Coroutine() | Giver():
-                return (value,) if name == "__await__" else ()
+                is_asked = name == "__await__" or (name in _ENTERS and isinstance(value, Giver))
+                return (value,) if is_asked else ()
             case Collection():
                 return _of_collection(value, name)
             case Parts(parts):
@@ -199,6 +202,8 @@ class Members:
                 return self._returned(module, function_value, module.facts.functions[function_value.index])
             case ExternalInstance(name):
                 result = self._catalog.result(f"{name}.__call__")
+                if result is None:
+                    return ()
                 return (ExternalInstance(result),) if result else (value,)  # itself: reached through `__await__`
             case External(name):
                 return self._external_result(name)
@@ -312,7 +317,7 @@ def _order(cls: ClassValue) -> tuple[str, str, int]:
 def _of_collection(value: Collection, name: str) -> Values:
     over = value.items if value.keys is None else value.keys
     match name:
-        case "__iter__" | "__aiter__" | "copy":
+        case "__iter__" | "__aiter__" | "copy" | "__add__" | "__or__" | "__and__" | "__sub__" | "__mul__":
             return (Giver((value,)),)
         case "__next__":
             return (Giver(over),)

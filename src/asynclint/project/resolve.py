@@ -56,6 +56,7 @@ class Resolver(Members):
         if step == "[]":
             return (Collection(values),) if values else ()
         if step == "[:]":
+            # Of a dictionary, what is not known of one value is not known of what is looked up.
             is_known = values and all(self._bindings(module, function, [i]) for i in _numbers(head))
             return (Collection(values, keys=()),) if is_known else ()
         if step == "[,]":

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 
 from asynclint.syntax.annotations import alias, annotation
+from asynclint.syntax.calls import CallWalker
 from asynclint.syntax.conditions import asks_for_loop
-from asynclint.syntax.expressions import ExpressionWalker
 from asynclint.syntax.options import note_asked, note_filled
 
 
-class AssignmentWalker(ExpressionWalker):
+class AssignmentWalker(CallWalker):
     """The part of the walk that binds; `statements.py` adds control flow."""
 
     def _value(self, path: str) -> None:
@@ -30,21 +30,19 @@ class AssignmentWalker(ExpressionWalker):
         for target in node.targets:
             if type(target) is ast.Name:
                 self._bind_name(target.id, values)
-            elif type(value) is ast.Tuple and type(target) is ast.Tuple and len(target.elts) == len(value.elts):
-                for element, part in zip(target.elts, value.elts, strict=True):
-                    self.bind_target(element, [self._quietly(part)])
             else:
-                self.bind_target(target, values)
+                parts = self.parts_of(value) if isinstance(target, ast.Tuple) else []
+                self.bind_unpacked(target, parts, values)
         if scope.options >= 0:
             note_asked(first, value, scope)
 
-    def _quietly(self, node: ast.expr) -> str:
-        """The access path of an expression whose calls are recorded already."""
-        calls = self.scope.function.calls
-        count = len(calls)
-        path = self.path(node)
-        del calls[count:]
-        return path
+    def bind_unpacked(self, target: ast.expr, parts: list[str], values: list[str]) -> None:
+        """Bind each part of a target to what it is known to get, or else all of it to `values`."""
+        if isinstance(target, ast.Tuple) and len(parts) == len(target.elts):
+            for element, part in zip(target.elts, parts, strict=True):
+                self.bind_target(element, [part])
+        else:
+            self.bind_target(target, values)
 
     def _annassign(self, node: ast.AnnAssign) -> None:
         use = f"store:{node.target.id}" if isinstance(node.target, ast.Name) else "other"

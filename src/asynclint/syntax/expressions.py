@@ -1,4 +1,4 @@
-"""Expressions to access paths, recording the calls, reads and lambdas met on the way."""
+"""Expressions to access paths, recording the reads and lambdas met on the way."""
 
 from __future__ import annotations
 
@@ -8,24 +8,15 @@ from operator import attrgetter
 from typing import ParamSpec, TypeVar
 
 from asynclint.syntax.conditions import OFF_LOOP, conditions
-from asynclint.syntax.facts import NO_KEYWORDS, NOTHING, Call, Function, Module, as_named, constant
-from asynclint.syntax.results import TELLING, result_of
+from asynclint.syntax.facts import AWAITED, Function, Module
 from asynclint.syntax.scope import Scope
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_CONSUMERS = frozenset(
-    ("all", "any", "dict", "frozenset", "list", "max", "min", "next", "set", "sorted", "sum", "tuple")
-)
-_CONSUMING = frozenset(("deque", "extend", "extendleft", "fromkeys", "join", "reduce", "update", "writelines"))
-"""By the last name, for these are methods, or imported."""
-_LAZY = frozenset(("chain", "enumerate", "filter", "islice", "iter", "map", "reversed", "zip"))
-"""What goes through an iterable when somebody goes through what they give."""
 _MOST_VALUES = 24
 """A dictionary of more is a table of data."""
-_ITEM = ".__iter__().__next__()"
-_AWAITED = ".__await__()"
-_ASYNC_ITEM = ".__aiter__().__anext__()" + _AWAITED
+ITEM = ".__iter__().__next__()"
+_ASYNC_ITEM = ".__aiter__().__anext__()" + AWAITED
 _LITERALS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Constant)
 place: Callable[[ast.AST], tuple[int, int, int, int]] = attrgetter(*ast.expr._attributes)
 """Where a node from `ast.parse` begins and ends."""
@@ -43,7 +34,7 @@ _OPERATORS = {
 
 
 class ExpressionWalker:
-    """The part of the walk that reads expressions; `assignments.py`, `statements.py` and `extract.py` add the rest.
+    """The part of the walk that reads expressions; `calls.py`, `assignments.py`, … `extract.py` add the rest.
 
     One method a node type, found by a table: a generic visitor would cost more than parsing.
     """
@@ -59,13 +50,13 @@ class ExpressionWalker:
 
     def path(self, node: ast.expr | None, use: str = "other") -> str:
         """Walk an expression; its access path, or `""`."""
-        return "" if node is None else _TABLE[type(node)](self, node, use)
+        return "" if node is None else TABLE[type(node)](self, node, use)
 
     def values(self, node: ast.expr | None, use: str = "other") -> list[str]:
         """Binding values that an expression may have: one for each arm of `a if c else b`, `a or b`."""
         kind = type(node)
         if kind is ast.Call or kind is ast.Name or kind is ast.Await:  # nearly always
-            return [_TABLE[kind](self, node, use)]
+            return [TABLE[kind](self, node, use)]
         if isinstance(node, ast.IfExp):
             self.path(node.test)
             true, false = conditions(node.test, self.scope)
@@ -136,8 +127,21 @@ class ExpressionWalker:
 
     def _member(self, node: ast.Attribute) -> str:
         value = node.value
-        base = _TABLE[type(value)](self, value, "other")
+        base = TABLE[type(value)](self, value, "other")
         return f"{base}.{node.attr}" if base else ""
+
+    def variable(self, name: str, values: list[str]) -> str:
+        """The access path of what may be any of some binding values, by a name that no program has."""
+        self.scope.bind(name, values)
+        return self.scope.env[name]
+
+    def quietly(self, node: ast.expr) -> str:
+        """The access path of an expression whose calls are recorded already."""
+        calls = self.scope.function.calls
+        count = len(calls)
+        path = self.path(node)
+        del calls[count:]
+        return path
 
     def touch(self, node: ast.expr, path: str) -> None:
         """Note a path that may run code although no call is written."""
@@ -145,85 +149,11 @@ class ExpressionWalker:
         if scope.records and path not in scope.function.touched:
             scope.function.touched[path] = place(node)
 
-    def _call(self, node: ast.Call, use: str) -> str:
-        function = node.func
-        # What is called is looked up, too, but a property that gives a function is rare.
-        name = ""
-        if type(function) is ast.Attribute:
-            target, name = self._member(function), function.attr
-        elif type(function) is ast.Name:
-            target, name = self._name(function, use), function.id
-        elif type(function) is ast.Lambda:  # called on the spot
-            self.scope.bind("<lambda>", [f"lambda {self.function_of_lambda(function)}"])
-            target = self.scope.env["<lambda>"]
-        else:
-            target = _TABLE[type(function)](self, function, "other")
-        arguments: list[str] = NOTHING
-        keywords = NO_KEYWORDS
-        if given := node.args:
-            enters = name == "enter_context"
-            consumed = "with" if enters else "other"
-            if target in _CONSUMERS or name in _CONSUMING or (use == "for" and name in _LAZY):
-                consumed = "for"
-            arguments = []
-            for argument in given:
-                kind = type(argument)
-                path = _ARGUMENTS[kind](self, argument, consumed)
-                if consumed == "for" and path and kind not in _NO_PATHS:
-                    self.touch(argument, f"{path}.__iter__()")
-                arguments.append(path)
-            if enters and arguments[0]:
-                self.enter(node, arguments[0])
-        if named := node.keywords:
-            keywords = {}
-            for keyword in named:
-                value = keyword.value
-                keywords[keyword.arg or "**"] = _ARGUMENTS[type(value)](self, value, "other")
-        scope = self.scope
-        if scope.records:
-            call = (
-                target,
-                node.lineno,
-                node.col_offset,
-                node.end_lineno,
-                node.end_col_offset,
-                use,
-                arguments,
-                keywords,
-                False,
-                scope.lazy,
-                scope.guards,
-                scope.branches,
-            )
-            scope.function.calls.append(as_named(Call, call))
-        if arguments and name in TELLING:
-            return result_of(target, name, arguments)
-        return f"{target}()" if target else ""
-
-    def enter(self, node: ast.expr, manager: str, *, is_async: bool = False) -> str:
-        """Note the calls that entering and leaving a context manager makes; the access path of what it gives."""
-        enter, leave = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
-        scope, use = self.scope, "await" if is_async else "other"
-        for protocol in (enter, leave) if scope.records else ():
-            kept = NOTHING, NO_KEYWORDS, True, scope.lazy, scope.guards, scope.branches
-            scope.function.calls.append(as_named(Call, (f"{manager}.{protocol}", *place(node), use, *kept)))
-        return f"{manager}.{enter}(){_AWAITED if is_async else ''}"
-
-    def _constant_argument(self, node: ast.Constant, use: str) -> str:
-        return constant(node.value)
-
-    def _lambda_argument(self, node: ast.Lambda, use: str) -> str:
-        return f"lambda {self.function_of_lambda(node)}"
-
-    def _starred_argument(self, node: ast.Starred, use: str) -> str:
-        self._starred(node, use)
-        return "*"
-
     def _await(self, node: ast.Await, use: str) -> str:
         path = self.path(node.value, "await")
         if self.scope.statement is not None:
             self.scope.statement.awaits += 1
-        return f"{path}{_AWAITED}" if path else ""
+        return f"{path}{AWAITED}" if path else ""
 
     def _joined(self, node: ast.JoinedStr, use: str) -> str:
         for part in node.values:
@@ -237,10 +167,10 @@ class ExpressionWalker:
             self.path(key)
         values = dict.fromkeys(value for part in node.values for value in self.values(part))
         values.pop("None", None)
-        if not values or "" in values or len(values) > _MOST_VALUES:
+        is_known = None not in node.keys and "" not in values  # `{**others}` has the values of another
+        if not values or not is_known or len(values) > _MOST_VALUES:
             return ""
-        self.scope.bind("{}", list(values))
-        return f"{self.scope.env['{}']}.[:]"
+        return f"{self.variable('<dict>', list(values))}.[:]"
 
     def _ifexp(self, node: ast.IfExp, use: str) -> str:
         self.values(node, use)
@@ -345,7 +275,7 @@ class ExpressionWalker:
         if is_async:
             return source + _ASYNC_ITEM
         self.touch(node, f"{source}.__iter__()")
-        return source + _ITEM
+        return source + ITEM
 
     def _bind_loop_variable(self, target: ast.expr, value: str) -> None:
         """Bind the target of a comprehension, which no scope outside it sees."""
@@ -361,12 +291,11 @@ class ExpressionWalker:
 
 
 _W = ExpressionWalker
-_TABLE: dict[type[ast.expr], Callable[..., str]] = {
+TABLE: dict[type[ast.expr], Callable[..., str]] = {
     **dict.fromkeys(ast.expr.__subclasses__(), _W.rest),
     ast.Constant: _W._constant,
     ast.Name: _W._name,
     ast.Attribute: _W._attribute,
-    ast.Call: _W._call,
     ast.Await: _W._await,
     ast.Subscript: _W._subscript,
     ast.Lambda: _W._lambda,
@@ -388,11 +317,4 @@ _TABLE: dict[type[ast.expr], Callable[..., str]] = {
     ast.Dict: _W._dict,
     ast.JoinedStr: _W._joined,
 }
-_ARGUMENTS: dict[type[ast.expr], Callable[..., str]] = {
-    **_TABLE,
-    ast.Constant: _W._constant_argument,
-    ast.Lambda: _W._lambda_argument,
-    ast.Starred: _W._starred_argument,
-}
-_NO_PATHS = frozenset((ast.Constant, ast.Lambda, ast.Starred))
-"""Arguments that are kept, but have no access path."""
+"""The method for each kind of expression; `calls.py` adds that for calls."""

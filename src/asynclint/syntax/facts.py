@@ -39,6 +39,8 @@ FORMAT = 7
 """Version of these facts: a cache written by another version is not read."""
 
 
+AWAITED = ".__await__()"
+"""What follows the access path of something in that of what awaiting it gives."""
 _SHORT = 40
 NOTHING: list[Any] = []
 NO_KEYWORDS: dict[str, str] = {}

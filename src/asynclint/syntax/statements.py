@@ -209,7 +209,8 @@ class StatementWalker(AssignmentWalker):
         is_async = isinstance(node, ast.AsyncFor)
         item = self.iterated(node.iter, is_async=is_async)
         self._value(item)
-        self.bind_target(node.target, [item])
+        parts = self.parts_of(node.iter, items=True) if isinstance(node.target, ast.Tuple) else []
+        self.bind_unpacked(node.target, parts, [item])
         self._loop(node)
 
     _asyncfor = _for

@@ -40,8 +40,8 @@ def _spawner(value: Value, program: Program) -> str:
         function = program.function(value)
         module = program.load(value.path)
         # `return asyncio.create_task(…)`; what is stored first is returned by name.
-        for path in function.returns if not function.is_async else ():
-            makers = program.resolve(module, value.index, path.removesuffix("()")) if path.endswith("()") else ()
+        for call in function.calls if not function.is_async else ():
+            makers = program.targets(module, value.index, call) if call.use == "return" else ()
             if any(isinstance(maker, External) and program.catalog.has("spawns", maker.name) for maker in makers):
                 return function.qualname
     return ""
