@@ -244,7 +244,7 @@ def not_in_source(names: Names, paths: list[Path]) -> Names:
 
 
 def _not_linked(names: Names, paths: list[Path]) -> Names:
-    program = Program(paths, catalog=Catalog())
+    program = Program(paths, catalog=Catalog)
     tops = {name.partition(".")[0] for name in names}
     source = "\n".join(f"import {top}" for top in sorted(tops)).encode()
     probe = program.load_source(paths[0] / "probe_of_the_catalogue.py", source)

@@ -60,7 +60,7 @@ class Checker:
             self._roots,
             cache=self._cache,
             sources=self.sources,
-            catalog=self.settings.catalog(),
+            catalog=self.settings.catalog,
             follow=self.settings.follow,
             likely=self.settings.preview,
         )

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from asynclint.project.sources import Sources
-from asynclint.project.values import Values
 from asynclint.syntax import Module
+
+if TYPE_CHECKING:
+    from asynclint.project.values import Values
 
 T = TypeVar("T")
 _TESTS = {"test", "tests"}

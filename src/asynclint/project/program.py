@@ -1,4 +1,7 @@
-"""The whole program, on demand: a file is read when a question first needs it."""
+"""The whole program, on demand: a file is read when a question first needs it.
+
+What answers questions is imported at the first one: where a comment has changed, none is asked.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,21 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asynclint.catalog import Catalog, builtin_catalog
-from asynclint.project.answers import Answers
-from asynclint.project.blocking import Blocked, Blocking
 from asynclint.project.cache import Cache
-from asynclint.project.callgraph import CallGraph
-from asynclint.project.effects import Effect, Effects
-from asynclint.project.kinds import Kinds
 from asynclint.project.modules import ModuleMap, ProgramModule, decode
-from asynclint.project.overrides import Overrides
-from asynclint.project.resolve import Resolver
 from asynclint.project.sources import Sources, digest_of, read_source
-from asynclint.project.values import ClassValue, FunctionValue, Instance, ModuleValue, Value, Values
 from asynclint.syntax import Call, Function, Module, SourceError, extract
+
+if TYPE_CHECKING:
+    from asynclint.project.blocking import Blocked
+    from asynclint.project.effects import Effect
+    from asynclint.project.questions import Questions
+    from asynclint.project.values import FunctionValue, Value, Values
 
 _TEXTS = 512
 """How many texts are kept in memory."""
@@ -46,7 +48,7 @@ class Program:
         *,
         cache: Cache | None = None,
         sources: Sources | None = None,
-        catalog: Catalog | None = None,
+        catalog: Callable[[], Catalog] = builtin_catalog,
         follow: Collection[str] = (),
         likely: bool = True,
     ) -> None:
@@ -54,10 +56,11 @@ class Program:
 
         Args:
             sources: What its files are numbered by, where that was begun before.
+            catalog: Gives what is known of libraries, when that is first needed.
             follow: Installed packages that belong to it as well; `installed`: all that the catalogue says nothing of.
             likely: Tell of blocking calls that are only likely as well as of proven ones.
         """
-        self.catalog: Catalog = catalog or builtin_catalog()
+        self._read_catalog = catalog
         self.sources: Sources = sources or Sources(are_noted=cache is not None)
         self._cache = cache
         self._likely = likely
@@ -66,23 +69,23 @@ class Program:
         self._text = lru_cache(maxsize=_TEXTS)(read_source)
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._map = ModuleMap(roots, self.sources, self._followed(follow))
-        self._forget_answers()
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """What is known of libraries."""
+        return self._read_catalog()
+
+    @cached_property
+    def _questions(self) -> Questions:
+        from asynclint.project.questions import Questions
+
+        known = self._map, self._try_load, self._mentions, self.catalog, self.sources
+        return Questions(*known, likely=self._likely)
 
     def _followed(self, follow: Collection[str]) -> Callable[[str], bool]:
         if "installed" in follow:
             return lambda name: name not in sys.stdlib_module_names and not self.catalog.covers(name)
         return frozenset(follow).__contains__
-
-    def _forget_answers(self) -> None:
-        answers = Answers(self.sources)
-        load = self._try_load
-        self._resolver = Resolver(self._map, load, self.catalog, answers)
-        overrides = Overrides(self._resolver, load, self._mentions, self.sources, answers)
-        self._graph = CallGraph(self._resolver, load, self.catalog, answers, overrides)
-        kinds = Kinds(self._resolver, self.catalog)
-        self._blocking = Blocking(self._graph, load, kinds, self.sources, likely=self._likely)
-        self._effects = Effects(self._resolver, load, self.catalog, answers)
-        self._blocked: dict[str, list[Blocked]] = {}
 
     def load(self, path: str | Path, source: bytes | None = None) -> ProgramModule:
         """The module in a file.
@@ -123,7 +126,7 @@ class Program:
             if known.facts is facts:
                 module.own = known.own
             else:
-                self._forget_answers()  # they were given for another text
+                self.__dict__.pop("_questions", None)  # their answers were given for another text
         return module
 
     def _made(self, path: str, facts: Module, lines: list[str] | None = None) -> ProgramModule:
@@ -232,11 +235,11 @@ class Program:
 
     def resolve(self, module: ProgramModule, function: int, path: str) -> Values:
         """What an access path in function number `function` may stand for; empty when that is not known."""
-        return self._resolver.resolve(module, function, path)
+        return self._questions.resolver.resolve(module, function, path)
 
     def binding(self, module: ProgramModule, function: int, value: str) -> Values:
         """The same for a binding value, or an argument of a call."""
-        return self._resolver.binding(module, function, value)
+        return self._questions.resolver.binding(module, function, value)
 
     def function(self, value: FunctionValue) -> Function:
         """The facts of a function."""
@@ -247,28 +250,16 @@ class Program:
 
     def has(self, value: Value, name: str) -> bool:
         """Whether a class or module of the program has an attribute, though nothing may be known of its value."""
-        match value:
-            case ClassValue() | Instance():
-                order = self._resolver.resolution_order(value if isinstance(value, ClassValue) else value.cls)
-                facts = (self._resolver.class_facts(cls)[1] for cls in order if isinstance(cls, ClassValue))
-                return any(name in fact.attributes for fact in facts)
-            case ModuleValue(location):
-                module = self._try_load(location)
-                return module is not None and name in module.facts.exports
-            case _:
-                return False
+        return self._questions.has(value, name)
 
     def targets(self, module: ProgramModule, function: int, call: Call) -> Values:
         """What a call site calls."""
-        return self._resolver.resolve(module, function, call.target)
+        return self._questions.resolver.resolve(module, function, call.target)
 
     def effect(self, module: ProgramModule, function: int, call: Call) -> Effect:
         """What others could notice of a call, and of all that it runs."""
-        return self._effects.of_call(module, function, call)
+        return self._questions.effects.of_call(module, function, call)
 
     def blocked(self, module: ProgramModule) -> list[Blocked]:
         """The blocking calls in the async code of a module, directly or through helpers."""
-        found = self._blocked.get(module.path)
-        if found is None:
-            found = self._blocked[module.path] = self._blocking.calls(module)
-        return found
+        return self._questions.blocked(module)

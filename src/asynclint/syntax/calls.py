@@ -94,9 +94,12 @@ class CallWalker(ExpressionWalker):
         if name in MAKE_TASKS and is_path(first):
             # It has the methods of a task, and gives what the coroutine gives.
             return self.variable("<task>", [f"{target}()", first])
-        if name == "gather" and isinstance(node.args[0], ast.Starred):
-            coroutines = self.quietly(node.args[0].value)
-            arguments = [f"{coroutines}{ITEM}" if coroutines else ""]
+        if name == "gather":
+            if isinstance(node.args[0], ast.Starred):
+                coroutines = self.quietly(node.args[0].value)
+                arguments = [f"{coroutines}{ITEM}" if coroutines else ""]
+            elif len(set(arguments)) > 1:
+                return ""  # of several kinds; `parts_of` tells them apart
         return result_of(target, name, arguments)
 
     def parts_of(self, node: ast.expr, *, items: bool = False) -> list[str]:

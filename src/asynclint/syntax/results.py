@@ -48,8 +48,9 @@ def is_path(argument: str) -> bool:
 
 def result_of(target: str, name: str, arguments: list[str]) -> str:
     """The access path of what a call of `target`, whose last name is `name`, gives."""
-    if target == "getattr" and is_path(arguments[0]) and arguments[1:2] and arguments[1].startswith("= '"):
-        return f"{arguments[0]}.{arguments[1][3:-1]}"
+    if target == "getattr" and len(arguments) > 1 and is_path(arguments[0]):
+        attribute = arguments[1][3:-1] if arguments[1].startswith("= '") else ""
+        return f"{arguments[0]}.{attribute}" if attribute.isidentifier() else ""
     known = _BY_PATH.get(target) or _BY_NAME.get(name)
     if known is not None and known[0] < len(arguments) and not (target in _ALONE and len(arguments) > 1):
         given = arguments[known[0]]
