@@ -143,3 +143,10 @@ def test_noqa_comments_are_read_as_flake8_reads_them() -> None:
 def test_a_noqa_speaks_for_all_lines_that_are_joined_to_its_own() -> None:
     module = facts('a\nb + \\\n"""\n\n""" + \\\nc  # noqa: ASY101\n"""d"""  # noqa: ASY2\n')
     assert module.noqa == {**{line: ["ASY101"] for line in range(2, 7)}, 7: ["ASY2"]}
+
+
+def test_what_is_unpacked_is_walked_once_however_deep_it_nests() -> None:
+    source = "x"
+    for _ in range(50):  # walked twice at each step, it would never end
+        source = f"gather(*[{source}])"
+    assert [call.target for call in facts(source).functions[0].calls] == ["gather"] * 50

@@ -32,7 +32,6 @@ class Blocked:
         function: Index of the async function that makes it.
         call: The first hop.
         sink: What blocks.
-        category: The sink's, but for locks made of a condition variable: to wait in one is to take a lock.
         chain: Every hop from the call to the sink; one for a direct call.
         others: From how many other places the same sink can be reached from this call.
         is_proven: The chain does not rest on a condition that few values meet, and of whose value nothing is known; nor
@@ -42,10 +41,16 @@ class Blocked:
     function: int
     call: Call
     sink: Sink
-    category: str
     chain: tuple[Hop, ...]
     others: int = 0
     is_proven: bool = True
+
+    @property
+    def category(self) -> str:
+        """The sink's category, but for locks made of a condition variable: to wait in one is to take a lock."""
+        if self.sink.name == _CONDITION and any(_LOCK.search(hop.function) for hop in self.chain[1:]):
+            return "lock"
+        return self.sink.category
 
 
 Way = tuple[str, Guards]
@@ -129,12 +134,9 @@ class Blocking:
         target = edge.target
         first = self._hop(module, index, edge.call)
         if isinstance(target, Sink):
-            return Blocked(index, edge.call, target, target.category, (first,))
+            return Blocked(index, edge.call, target, (first,))
         sink, hops = self._chain(target, way)
-        is_lock = sink.name == _CONDITION and any(_LOCK.search(hop.function) for hop in hops)
-        category = "lock" if is_lock else sink.category
-        others = self._count(target, way[0]) - 1
-        return Blocked(index, edge.call, sink, category, (first, *hops), others, not rank[0])
+        return Blocked(index, edge.call, sink, (first, *hops), self._count(target, way[0]) - 1, not rank[0])
 
     # -- ways --------------------------------------------------------------------------------------------------------
 

@@ -163,15 +163,14 @@ class CallGraph:
 
     def _made(self, module: ProgramModule, index: int, call: Call, as_called: Call, values: Values) -> list[Edge]:
         """Edges for a call that runs one of `values`, as if it were called in a certain way."""
-        if len(values) == 1:  # nearly always
-            targets = self._runs(module, index, as_called, values[0])
-            return [self._edge(call, target) for target in dict.fromkeys(targets)] if targets else []
         return self._joined(call, [self._runs(module, index, as_called, value) for value in values])
 
     def _joined(self, call: Call, alternatives: list[list[Target]]) -> list[Edge]:
         """Edges for the things a call may run: all that there are for one, a choice for several."""
         if not alternatives or not all(alternatives):
             return []  # one of the things this may be does not block
+        if len(alternatives) == 1:  # mostly
+            return [self._edge(call, target) for target in dict.fromkeys(alternatives[0])]
         distinct = {tuple(dict.fromkeys(targets)): None for targets in alternatives}
         if len(distinct) == 1:
             return [self._edge(call, target) for target in next(iter(distinct))]

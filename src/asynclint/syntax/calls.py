@@ -35,7 +35,7 @@ class CallWalker(ExpressionWalker):
         else:
             target = TABLE[type(function)](self, function, "other")
         arguments: list[str] = NOTHING
-        keywords = NO_KEYWORDS
+        keywords, unpacked = NO_KEYWORDS, ""
         if given := node.args:
             enters = name == "enter_context"
             consumed = "with" if enters else "other"
@@ -45,7 +45,9 @@ class CallWalker(ExpressionWalker):
             for argument in given:
                 kind = type(argument)
                 path = _ARGUMENTS[kind](self, argument, consumed)
-                if consumed == "for" and path and kind not in _NO_PATHS:
+                if kind is ast.Starred:
+                    unpacked, path = unpacked if arguments else path, "*"
+                elif consumed == "for" and path and kind not in _NO_PATHS:
                     self.touch(argument, f"{path}.__iter__()")
                 arguments.append(path)
             if enters and arguments[0]:
@@ -73,7 +75,7 @@ class CallWalker(ExpressionWalker):
             )
             scope.function.calls.append(as_named(Call, call))
         if arguments and name in TELLING:
-            return self._told(node, target, name, arguments)
+            return self._told(node, target, name, arguments, unpacked)
         return f"{target}()" if target else ""
 
     def enter(self, node: ast.expr, manager: str, *, is_async: bool = False) -> str:
@@ -85,8 +87,8 @@ class CallWalker(ExpressionWalker):
             scope.function.calls.append(as_named(Call, (f"{manager}.{protocol}", *place(node), use, *kept)))
         return f"{manager}.{enter}(){AWAITED if is_async else ''}"
 
-    def _told(self, node: ast.Call, target: str, name: str, arguments: list[str]) -> str:
-        """The access path of what a well-known function gives."""
+    def _told(self, node: ast.Call, target: str, name: str, arguments: list[str], unpacked: str) -> str:
+        """The access path of what a well-known function gives; `unpacked`: that of `xs`, if it got `*xs` first."""
         first = arguments[0]
         if name == "cast":
             declared = annotation(node.args[0])
@@ -95,9 +97,8 @@ class CallWalker(ExpressionWalker):
             # It has the methods of a task, and gives what the coroutine gives.
             return self.variable("<task>", [f"{target}()", first])
         if name == "gather":
-            if isinstance(node.args[0], ast.Starred):
-                coroutines = self.quietly(node.args[0].value)
-                arguments = [f"{coroutines}{ITEM}" if coroutines else ""]
+            if first == "*":
+                arguments = [f"{unpacked}{ITEM}" if unpacked else ""]
             elif len(set(arguments)) > 1:
                 return ""  # of several kinds; `parts_of` tells them apart
         return result_of(target, name, arguments)
@@ -124,17 +125,13 @@ class CallWalker(ExpressionWalker):
     def _lambda_argument(self, node: ast.Lambda, use: str) -> str:
         return f"lambda {self.function_of_lambda(node)}"
 
-    def _starred_argument(self, node: ast.Starred, use: str) -> str:
-        self._starred(node, use)
-        return "*"
-
 
 TABLE[ast.Call] = CallWalker._call
 _ARGUMENTS: dict[type[ast.expr], Callable[..., str]] = {
     **TABLE,
     ast.Constant: CallWalker._constant_argument,
     ast.Lambda: CallWalker._lambda_argument,
-    ast.Starred: CallWalker._starred_argument,
+    ast.Starred: CallWalker.unpacked,
 }
-_NO_PATHS = frozenset((ast.Constant, ast.Lambda, ast.Starred))
+_NO_PATHS = frozenset((ast.Constant, ast.Lambda))
 """Arguments that are kept, but have no access path."""

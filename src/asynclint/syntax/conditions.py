@@ -110,7 +110,7 @@ def _compared(test: ast.Compare, scope: Scope) -> Conditions:
             case ast.NotEq() | ast.IsNot():
                 return [OFF_LOOP], []
             case _:
-                return [], []
+                return _NO_CONDITIONS
     if isinstance(left, ast.Constant):
         return _contained(left.value, operator, right, scope)
     if not isinstance(left, ast.Name):
@@ -120,7 +120,7 @@ def _compared(test: ast.Compare, scope: Scope) -> Conditions:
         return ([OFF_LOOP], []) if isinstance(operator, (ast.Is, ast.Eq)) else ([], [OFF_LOOP])
     constant = _constant(right)
     if constant is None:
-        return [], []
+        return _NO_CONDITIONS
     match operator:
         case ast.Is() | ast.Eq():
             return _about(left.id, "none" if is_none else f"== {constant}", scope)
@@ -133,7 +133,7 @@ def _compared(test: ast.Compare, scope: Scope) -> Conditions:
             true, false = _about(left.id, f"in {constant}", scope)
             return false, true
         case _:
-            return [], []
+            return _NO_CONDITIONS
 
 
 def _contained(key: object, operator: ast.cmpop, right: ast.expr, scope: Scope) -> Conditions:
@@ -159,13 +159,13 @@ def _about(name: str, what: str, scope: Scope) -> Conditions:
     first, _, others = numbers.partition(",")
     function = scope.function
     if not first:
-        return [], []
+        return _NO_CONDITIONS
     if int(first) >= len(function.parameters) or len(function.bindings) <= int(first):
         return ([UNPROVEN], []) if _ONE_NAME.match(what) else ([], [])
     for number in filter(None, others.split(",")):
         is_refined = what == "true" and number in scope.refined
         if not is_refined and not function.bindings[int(number)][1].startswith(f"{root}@{first}."):
-            return [], []
+            return _NO_CONDITIONS
     return [f"+{first} {what}"], [f"-{first} {what}"]
 
 

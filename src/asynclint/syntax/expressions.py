@@ -211,10 +211,15 @@ class ExpressionWalker:
         self.bind_target(node.target, self.values(node.value, f"store:{node.target.id}"))
         return self.scope.env.get(node.target.id, "")
 
-    def _starred(self, node: ast.Starred, use: str) -> str:
+    def unpacked(self, node: ast.Starred, use: str) -> str:
+        """Walk what a star unpacks; its access path."""
         path = self.path(node.value, "for")
         if path.endswith("()"):  # of what is kept somewhere, it is mostly a tuple or a list
             self.touch(node, f"{path}.__iter__()")
+        return path
+
+    def _starred(self, node: ast.Starred, use: str) -> str:
+        self.unpacked(node, use)
         return ""
 
     def _yield(self, node: ast.Yield | ast.YieldFrom | ast.Await, use: str) -> str:
