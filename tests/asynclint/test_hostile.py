@@ -678,6 +678,24 @@ def test_five_thousand_classes_of_one_hierarchy_end(classes: str, tmp_path: Path
     assert [line.split()[1] for line in outcome.lines] == ["ASY203", "ASY203"]
 
 
+@pytest.mark.parametrize(
+    "method",
+    ["def go(self): super().go()", "def go(self): self.go999()", "def go{number}(self): super().go{base}()"],
+    ids=["the same", "called", "another"],
+)
+def test_a_thousand_classes_that_call_their_bases_end(method: str, tmp_path: Path) -> None:
+    base = "class C0:\n    def go(self): open('x')\n    def go0(self): open('x')\n"
+    base += "".join(f"    def go{number}(self): self.go{number - 1}()\n" for number in range(1, 1000))
+    classes = "".join(
+        f"class C{number}(C{number - 1}):\n    {method.format(number=number, base=number - 1)}\n"
+        for number in range(1, 1000)
+    )
+    end = "class End(C999):\n    def go0(self): open('y')\n"
+    entry = "async def main(c: C999, e: End):\n    c.go()\n    c.go999()\n    e.go()\n    e.go999()\n"
+    outcome = check(tmp_path, {"deep.py": f"{base}{classes}{end}{entry}"})
+    assert [line.split()[1] for line in outcome.lines] == ["ASY203"] * 4
+
+
 DEPTH = 400
 ROWS_OF_QUESTIONS = {
     "results": "def g0(): return requests.Session()\n"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from operator import itemgetter
 
 from asynclint.project.answers import Answers
 from asynclint.project.modules import ProgramModule
 from asynclint.project.resolve import Resolver
-from asynclint.project.values import ClassValue, FunctionValue, Instance
+from asynclint.project.values import ClassValue, FunctionValue, Instance, Value
 from asynclint.syntax import Function
+
+_NOWHERE = 1 << 30
+_MANY = 200
+"""What leads to more methods is taken to matter, which is right for all: to know better would cost more."""
 
 
 class Receivers:
@@ -24,6 +29,9 @@ class Receivers:
         self._load = load
         self._answers = answers
         self._variants: dict[FunctionValue, int] = {}
+        self._lines: dict[ClassValue, _Line] = {}
+        self._known_lookups: dict[FunctionValue, list[tuple[ClassValue | None, str]]] = {}
+        self._starts: dict[tuple[ClassValue, FunctionValue], FunctionValue] = {}
 
     def node(self, value: FunctionValue) -> tuple[str, int]:
         """The function that runs: its module's path, and its index there."""
@@ -42,47 +50,104 @@ class Receivers:
         return value.path, index
 
     def _matters(self, value: FunctionValue, owner: ClassValue, receiver: ClassValue) -> bool:
-        key = ("overridden", owner.path, owner.index, receiver.path, receiver.index)
-        overridden: frozenset[str] = self._answers.get(key, frozenset(), self._find_overridden, (owner, receiver))
-        if not overridden:
+        """Whether a method looks up, itself or in what it calls on its receiver, what comes before its own class."""
+        line = self._line(receiver)
+        place = line.places.get(owner, 0)
+        if place <= line.nearest and self._is_behind(line, owner):
             return False
-        used: frozenset[str] = self._answers.get(
-            ("used", value.path, value.index), frozenset(), self._find_used, (owner, value.index)
+        method = FunctionValue(value.path, value.index)
+        return (
+            any(self._place(line, *lookup) < place for lookup in self._lookups(method))
+            or self._nearest(receiver, method) < place
         )
-        return not used.isdisjoint(overridden)
 
-    def _find_overridden(self, owner: ClassValue, receiver: ClassValue) -> frozenset[str]:
-        """The names that a class, or one between it and `owner`, has of its own."""
-        names: set[str] = set()
-        for cls in self._resolver.resolution_order(receiver):
-            if cls == owner:
-                return frozenset(names)
-            if isinstance(cls, ClassValue):
-                names.update(self._resolver.class_facts(cls)[1].attributes)
-        return frozenset()
+    def _line(self, receiver: ClassValue) -> _Line:
+        order = self._resolver.resolution_order(receiver)
+        line = self._lines.get(receiver)
+        if line is None or line.order is not order:
+            line = self._lines[receiver] = _Line(order, self._resolver)
+        return line
 
-    def _find_used(self, owner: ClassValue, index: int) -> frozenset[str]:
-        """The names that a method looks up on its receiver, itself or in methods that it calls there."""
-        names: set[str] = set()
-        pending = [FunctionValue(owner.path, index)]
-        seen = set(pending)
+    def _place(self, line: _Line, after: ClassValue | None, name: str) -> int:
+        """The first place in a line that has what may not be what is found in the line of a class behind it."""
+        if after is None:
+            return line.names.get(name, _NOWHERE)
+        return _NOWHERE if self._is_behind(line, after) else 0
+
+    def _is_behind(self, line: _Line, cls: ClassValue) -> bool:
+        """Whether no class comes between one of a line and its bases, so that `super()` means the same there."""
+        return len(line.order) - line.places.get(cls, -1) == len(self._resolver.resolution_order(cls))
+
+    def _nearest(self, receiver: ClassValue, method: FunctionValue) -> int:
+        """The first `_place` of all that a method, or one that it calls on its receiver, looks up there."""
+        start = self._starts.get((receiver, method), method)
+        key = ("nearest", receiver, start)
+        found: dict[FunctionValue, int] = self._answers.get(key, {}, self._find_nearest, (receiver, start))
+        return found.get(method, _NOWHERE)
+
+    def _find_nearest(self, receiver: ClassValue, start: FunctionValue) -> dict[FunctionValue, int]:
+        """`_nearest` for a method and all that it leads to, but for what an earlier start has led to."""
+        line = self._line(receiver)
+        nearest: dict[FunctionValue, int] = {}
+        callers: dict[FunctionValue, list[FunctionValue]] = {start: []}
+        pending = [start]
         while pending:
             method = pending.pop()
-            module = self._load(method.path)
-            for base, name in _looked_up(module.facts.functions[method.index]) if module is not None else ():
-                names.add(name)
-                whole = Instance(owner, after=owner if base == "super()" else None)
-                for found, _ in self._resolver.looked_up(whole, name):
-                    if isinstance(found, FunctionValue):
-                        plain = FunctionValue(found.path, found.index)
-                        if plain not in seen:
-                            seen.add(plain)
-                            pending.append(plain)
-        return frozenset(names)
+            place = _NOWHERE if len(callers) < _MANY else 0
+            for after, name in self._lookups(method) if place else ():
+                place = min(place, self._place(line, after, name))
+                for value, _ in self._resolver.looked_up(Instance(receiver, after), name):
+                    if not isinstance(value, FunctionValue):
+                        continue
+                    called = FunctionValue(value.path, value.index)
+                    if called in callers:
+                        callers[called].append(method)
+                    elif self._starts.setdefault((receiver, called), start) == start:
+                        callers[called] = [method]
+                        pending.append(called)
+                    else:
+                        place = min(place, self._nearest(receiver, called))
+            nearest[method] = place
+        for method, place in sorted(nearest.items(), key=itemgetter(1)):
+            pending = [method]
+            while pending:
+                for caller in callers.pop(pending.pop(), ()):
+                    if caller in callers:
+                        nearest[caller] = place
+                        pending.append(caller)
+        return nearest
+
+    def _lookups(self, method: FunctionValue) -> list[tuple[ClassValue | None, str]]:
+        """What a method looks up on its receiver: behind which class, if by `super()`, and the name."""
+        module = self._load(method.path)
+        lookups = self._known_lookups.get(method)
+        if lookups is None and module is not None:
+            function = module.facts.functions[method.index]
+            owner = ClassValue(method.path, function.owner)
+            found = ((owner if base == "super()" else None, name) for base, name in _looked_up(function))
+            lookups = self._known_lookups[method] = list(dict.fromkeys(found))
+        return lookups or []
+
+
+class _Line:
+    """The resolution order of a class, and where in it names are found.
+
+    Attributes:
+        places: Class to its place.
+        names: Name to the first place that has it; but what only the last class has overrides nothing.
+        nearest: The first place that has one of them.
+    """
+
+    def __init__(self, order: list[Value], resolver: Resolver) -> None:
+        self.order = order
+        self.places = {cls: place for place, cls in enumerate(order) if isinstance(cls, ClassValue)}
+        self.names: dict[str, int] = {}
+        for cls in [*self.places][-2::-1]:
+            self.names.update(dict.fromkeys(resolver.class_facts(cls)[1].attributes, self.places[cls]))
+        self.nearest = min(self.names.values(), default=_NOWHERE)
 
 
 def _looked_up(function: Function) -> Iterator[tuple[str, str]]:
-    """What a method looks up on its receiver: `self` or `super()`, and the name."""
     receiver = _receiver(function)
     for path in (*(call.target for call in function.calls), *function.touched) if receiver else ():
         base, _, rest = path.partition(".")
