@@ -696,6 +696,17 @@ def test_a_thousand_classes_that_call_their_bases_end(method: str, tmp_path: Pat
     assert [line.split()[1] for line in outcome.lines] == ["ASY203"] * 4
 
 
+def test_two_thousand_functions_that_hand_a_function_round_end(tmp_path: Path) -> None:
+    ring = "".join(
+        f"def g{number}(f, k):\n    g{(number * 7 + 3) % 2000}(f, k)\n    g{(number + 1) % 2000}(k, f)\n"
+        for number in range(2000)
+    )
+    last = "def g0(f, k):\n    g1(f, k)\n    run(f)\ndef run(f):\n    f()\ndef nap():\n    time.sleep(1)\n"
+    entry = "async def main():\n" + "".join(f"    g{number}(nap, 1)\n" for number in range(0, 2000, 10))
+    outcome = check(tmp_path, {"ring.py": f"import time\n{ring}{last}{entry}"})
+    assert [line.split()[1] for line in outcome.lines] == ["ASY201"] * 200
+
+
 DEPTH = 400
 ROWS_OF_QUESTIONS = {
     "results": "def g0(): return requests.Session()\n"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from asynclint.catalog import Catalog
 from asynclint.project.answers import Answers
 from asynclint.project.circumstances import ITERATES
+from asynclint.project.lowest import NOWHERE, Lowest
 from asynclint.project.modules import ProgramModule
 from asynclint.project.resolve import Resolver
 from asynclint.project.values import ClassValue, External, FunctionValue, Value
@@ -27,6 +28,9 @@ TRANSPARENT = frozenset(
     )
 )
 """Decorators that leave a function on the thread of its caller."""
+Parameter = tuple[str, int, int]
+"""A parameter of a function of the program: the module's path, the function's index there, and its number."""
+
 _NESTED = 3
 """`@retry(times=3)` is a function that returns a decorator that returns a wrapper."""
 
@@ -58,69 +62,78 @@ class Handover:
         self._load = load
         self._catalog = catalog
         self._answers = answers
+        self._called = Lowest("called", answers, self._look)
 
     # -- arguments ---------------------------------------------------------------------------------------------------
 
     def run_here(self, call: Call, callee: Value) -> list[str]:
         """The arguments of a call (binding values) that `callee` calls before it returns."""
-        if isinstance(callee, FunctionValue):
-            return list(self._given(call, callee))
+        return [argument for argument, filled in self._arguments(call, callee) if filled is None or self._runs(filled)]
+
+    def _arguments(self, call: Call, callee: Value) -> Iterator[tuple[str, Parameter | None]]:
+        """The arguments of a call, with the parameter that each fills; `None`: code outside the program runs it."""
         match callee:
+            case FunctionValue(path, index, receiver):
+                module = self._load(path)
+                function = module.facts.functions[index] if module is not None else None
+                if function is None:
+                    return
+                # The receiver of a method is not among the arguments of the call.
+                bound = receiver is not None and "staticmethod" not in function.decorators
+                for number, name in enumerate(function.parameters[bound:], bound):
+                    position = number - bound
+                    if position < len(call.arguments) and "*" not in call.arguments[: position + 1]:
+                        yield call.arguments[position], (path, index, number)
+                    elif name in call.keywords:
+                        yield call.keywords[name], (path, index, number)
+            case ClassValue():
+                for method in self._resolver.attribute(callee, "__init__"):
+                    if isinstance(method, FunctionValue):
+                        yield from self._arguments(call, method)
             case External(name) if call.use in ITERATES or not self._catalog.has("runs_later", name):
                 place = self._catalog.maps["runs"].get(self._catalog.canonical(name))
                 if isinstance(place, int) and place < len(call.arguments):
-                    return [call.arguments[place]]
-                if isinstance(place, str) and place in call.keywords:
-                    return [call.keywords[place]]
-            case ClassValue():
-                methods = self._resolver.attribute(callee, "__init__")
-                functions = [method for method in methods if isinstance(method, FunctionValue)]
-                return [argument for function in functions for argument in self._given(call, function)]
+                    yield call.arguments[place], None
+                elif isinstance(place, str) and place in call.keywords:
+                    yield call.keywords[place], None
             case _:
                 pass
-        return []
 
-    def _given(self, call: Call, callee: FunctionValue) -> Iterator[str]:
-        module = self._load(callee.path)
-        called = self.called_parameters(callee)
-        if module is None or not called:
-            return
-        function = module.facts.functions[callee.index]
-        # The receiver of a method is not among the arguments of the call.
-        bound = callee.receiver is not None and "staticmethod" not in function.decorators
-        for index in sorted(called):
-            position = index - bound
-            if 0 <= position < len(call.arguments) and "*" not in call.arguments[: position + 1]:
-                yield call.arguments[position]
-            elif (name := function.parameters[index]) in call.keywords:
-                yield call.keywords[name]
+    def _runs(self, parameter: Parameter) -> bool:
+        """Whether a function calls what it is given, or hands it to something that calls it, on its thread."""
+        path, index, number = parameter
+        return number in self._uses(path, index) and self._called.of(parameter) == 0
 
-    def called_parameters(self, value: FunctionValue) -> frozenset[int]:
-        """The parameters, by number, that a function calls, or hands to something that calls them, on its thread."""
-        key = ("called", value.path, value.index)
-        return self._answers.get(key, frozenset(), self._find_called, (value,))
+    def _look(self, parameter: Parameter) -> tuple[int, list[Parameter]]:
+        """0 for a parameter that is called, and the parameters that it is handed to."""
+        path, index, number = parameter
+        return self._uses(path, index).get(number, (NOWHERE, []))
 
-    def _find_called(self, value: FunctionValue) -> frozenset[int]:
-        module = self._load(value.path)
-        if module is None:
-            return frozenset()
-        function = module.facts.functions[value.index]
+    def _uses(self, path: str, index: int) -> dict[int, tuple[int, list[Parameter]]]:
+        """`_look` of the parameters of a function; of most functions, none."""
+        return self._answers.get(("uses", path, index), {}, self._find_uses, (path, index))
+
+    def _find_uses(self, path: str, index: int) -> dict[int, tuple[int, list[Parameter]]]:
+        module = self._load(path)
+        function = module.facts.functions[index] if module is not None else None
+        if module is None or function is None or function.is_generator:
+            return {}
         skipped = function.owner >= 0  # `self` is not called
         parameters = function.bindings[skipped : len(function.parameters)]
         numbers = {f"{name}@{number}": number for number, (name, _) in enumerate(parameters, skipped)}
-        if function.is_generator or not numbers:
-            return frozenset()
-        found: set[int] = set()
-        for call in function.calls:
+        uses: dict[int, tuple[int, list[Parameter]]] = {}
+        for call in function.calls if numbers else ():
             if call.use == "await":
                 continue  # what is awaited was no blocking function
             if call.target in numbers:
-                found.add(numbers[call.target])
+                uses[numbers[call.target]] = 0, []
             elif not (numbers.keys().isdisjoint(call.arguments) and numbers.keys().isdisjoint(call.keywords.values())):
-                for callee in self._resolver.resolve(module, value.index, call.target):
-                    handed = self.run_here(call, callee)
-                    found.update(numbers[argument] for argument in handed if argument in numbers)
-        return frozenset(found)
+                for callee in self._resolver.resolve(module, index, call.target):
+                    for argument, filled in self._arguments(call, callee):
+                        if argument in numbers:
+                            lowest, following = uses.get(numbers[argument], (NOWHERE, []))
+                            uses[numbers[argument]] = (0, []) if filled is None else (lowest, [*following, filled])
+        return uses
 
     # -- decorators --------------------------------------------------------------------------------------------------
 

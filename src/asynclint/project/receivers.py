@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from operator import itemgetter
 
 from asynclint.project.answers import Answers
+from asynclint.project.lowest import NOWHERE, Lowest
 from asynclint.project.modules import ProgramModule
 from asynclint.project.resolve import Resolver
 from asynclint.project.values import ClassValue, FunctionValue, Instance, Value
 from asynclint.syntax import Function
 
-_NOWHERE = 1 << 30
 _MANY = 200
 """What leads to more methods is taken to matter, which is right for all: to know better would cost more."""
 
@@ -27,11 +26,10 @@ class Receivers:
     def __init__(self, resolver: Resolver, load: Callable[[str], ProgramModule | None], answers: Answers) -> None:
         self._resolver = resolver
         self._load = load
-        self._answers = answers
         self._variants: dict[FunctionValue, int] = {}
         self._lines: dict[ClassValue, _Line] = {}
         self._known_lookups: dict[FunctionValue, list[tuple[ClassValue | None, str]]] = {}
-        self._starts: dict[tuple[ClassValue, FunctionValue], FunctionValue] = {}
+        self._nearest = Lowest("nearest", answers, self._look, _MANY)
 
     def node(self, value: FunctionValue) -> tuple[str, int]:
         """The function that runs: its module's path, and its index there."""
@@ -58,7 +56,7 @@ class Receivers:
         method = FunctionValue(value.path, value.index)
         return (
             any(self._place(line, *lookup) < place for lookup in self._lookups(method))
-            or self._nearest(receiver, method) < place
+            or self._nearest.of((receiver, method)) < place
         )
 
     def _line(self, receiver: ClassValue) -> _Line:
@@ -71,51 +69,25 @@ class Receivers:
     def _place(self, line: _Line, after: ClassValue | None, name: str) -> int:
         """The first place in a line that has what may not be what is found in the line of a class behind it."""
         if after is None:
-            return line.names.get(name, _NOWHERE)
-        return _NOWHERE if self._is_behind(line, after) else 0
+            return line.names.get(name, NOWHERE)
+        return NOWHERE if self._is_behind(line, after) else 0
 
     def _is_behind(self, line: _Line, cls: ClassValue) -> bool:
         """Whether no class comes between one of a line and its bases, so that `super()` means the same there."""
         return len(line.order) - line.places.get(cls, -1) == len(self._resolver.resolution_order(cls))
 
-    def _nearest(self, receiver: ClassValue, method: FunctionValue) -> int:
-        """The first `_place` of all that a method, or one that it calls on its receiver, looks up there."""
-        start = self._starts.get((receiver, method), method)
-        key = ("nearest", receiver, start)
-        found: dict[FunctionValue, int] = self._answers.get(key, {}, self._find_nearest, (receiver, start))
-        return found.get(method, _NOWHERE)
-
-    def _find_nearest(self, receiver: ClassValue, start: FunctionValue) -> dict[FunctionValue, int]:
-        """`_nearest` for a method and all that it leads to, but for what an earlier start has led to."""
+    def _look(self, node: tuple[ClassValue, FunctionValue]) -> tuple[int, list[tuple[ClassValue, FunctionValue]]]:
+        """The first `_place` of what a method looks up on an object of a class, and the methods that it finds there."""
+        receiver, method = node
         line = self._line(receiver)
-        nearest: dict[FunctionValue, int] = {}
-        callers: dict[FunctionValue, list[FunctionValue]] = {start: []}
-        pending = [start]
-        while pending:
-            method = pending.pop()
-            place = _NOWHERE if len(callers) < _MANY else 0
-            for after, name in self._lookups(method) if place else ():
-                place = min(place, self._place(line, after, name))
-                for value, _ in self._resolver.looked_up(Instance(receiver, after), name):
-                    if not isinstance(value, FunctionValue):
-                        continue
-                    called = FunctionValue(value.path, value.index)
-                    if called in callers:
-                        callers[called].append(method)
-                    elif self._starts.setdefault((receiver, called), start) == start:
-                        callers[called] = [method]
-                        pending.append(called)
-                    else:
-                        place = min(place, self._nearest(receiver, called))
-            nearest[method] = place
-        for method, place in sorted(nearest.items(), key=itemgetter(1)):
-            pending = [method]
-            while pending:
-                for caller in callers.pop(pending.pop(), ()):
-                    if caller in callers:
-                        nearest[caller] = place
-                        pending.append(caller)
-        return nearest
+        lookups = self._lookups(method)
+        called = [
+            (receiver, FunctionValue(value.path, value.index))
+            for after, name in lookups
+            for value, _ in self._resolver.looked_up(Instance(receiver, after), name)
+            if isinstance(value, FunctionValue)
+        ]
+        return min((self._place(line, *lookup) for lookup in lookups), default=NOWHERE), called
 
     def _lookups(self, method: FunctionValue) -> list[tuple[ClassValue | None, str]]:
         """What a method looks up on its receiver: behind which class, if by `super()`, and the name."""
@@ -144,7 +116,7 @@ class _Line:
         self.names: dict[str, int] = {}
         for cls in [*self.places][-2::-1]:
             self.names.update(dict.fromkeys(resolver.class_facts(cls)[1].attributes, self.places[cls]))
-        self.nearest = min(self.names.values(), default=_NOWHERE)
+        self.nearest = min(self.names.values(), default=NOWHERE)
 
 
 def _looked_up(function: Function) -> Iterator[tuple[str, str]]:
