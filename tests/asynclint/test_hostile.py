@@ -707,6 +707,25 @@ def test_two_thousand_functions_that_hand_a_function_round_end(tmp_path: Path) -
     assert [line.split()[1] for line in outcome.lines] == ["ASY201"] * 200
 
 
+WIDE = {
+    "implementations": "class Base(abc.ABC):\n    @abc.abstractmethod\n    def go(self): ...\n"
+    + "".join(f"class C{number}(Base):\n    def go(self): time.sleep({number})\n" for number in range(4000))
+    + "async def main(base: Base):\n"
+    + "    base.go()\n" * 4000,
+    "bindings": "async def main(client, numbers):\n    time.sleep(1)\n    for number in numbers:\n"
+    + "".join(
+        f"        if number == {number}:\n            client = client.near(numbers)\n        client.go()\n"
+        for number in range(4000)
+    ),
+}
+
+
+@pytest.mark.parametrize(("shape", "count"), [("implementations", 4000), ("bindings", 1)])
+def test_four_thousand_things_that_something_may_be_end(shape: str, count: int, tmp_path: Path) -> None:
+    outcome = check(tmp_path, {"wide.py": f"import abc\nimport time\n{WIDE[shape]}"})
+    assert len(outcome.lines) == count
+
+
 DEPTH = 400
 ROWS_OF_QUESTIONS = {
     "results": "def g0(): return requests.Session()\n"

@@ -217,6 +217,7 @@ class Blocking:
 
     def _spread(self, queue: list[_Step], callers: dict[Node, list[tuple[Node, int]]]) -> None:
         waiting: dict[Node, dict[Way, tuple[Cost, Edge, Way]]] = {}
+        leading: dict[Node, int] = {}  # how many alternatives, of those of a choice, are known to block
         while queue:
             cost, path, index, order, beyond = heapq.heappop(queue)
             node = (path, index)
@@ -236,7 +237,11 @@ class Blocking:
                 if not self._graph.is_double(edge.target):
                     held.setdefault(way, (cost, edge, beyond))
                 # Only if each of the alternatives blocks, the call does.
-                if not all(any(map(self._leads, targets)) for targets in choice):
+                count = leading.get(node, 0)
+                while count < len(choice) and any(map(self._leads, choice[count])):
+                    count += 1
+                leading[node] = count
+                if count < len(choice):
                     continue
                 found = {other: step for other, step in held.items() if other not in ways}
             ways.update(found)

@@ -115,7 +115,7 @@ class CallGraph:
         return [
             (index, Edge(call, (value.path, value.index)))
             for index, call, value in self._callbacks(module)
-            if value.path != module.path and self._runs_here(value, call)
+            if value.path != module.path and self._runs_here(value, call.use)
         ]
 
     def _callbacks(self, module: ProgramModule) -> list[tuple[int, Call, FunctionValue]]:
@@ -212,7 +212,7 @@ class CallGraph:
                 case Generator(function) if name == "__iter__":
                     # The call that makes a generator tells itself that this is iterated over.
                     makers = self._resolver.resolve(module, index, base[:-2]) if base.endswith("()") else ()
-                    if function not in makers and self._runs_here(function, call):
+                    if function not in makers and self._runs_here(function, call.use):
                         targets.append((function.path, function.index))
                 case Instance():
                     found = self._resolver.looked_up(receiver, name)
@@ -253,23 +253,24 @@ class CallGraph:
         if isinstance(declared, Sink):
             return [declared] if call.use != "await" else []
         module = self._load(value.path)
-        if declared is not None or module is None or not self._runs_here(value, call):
+        if declared is not None or module is None or not self._runs_here(value, call.use):
             return []
         function = module.facts.functions[value.index]
         if function.is_stub:
-            return self._implementations(call, value)
+            key = ("implementations", value, call.use)
+            return self._answers.get(key, [], self._find_implementations, (value, call.use))
         node = self._receivers.node(value)
         if not function.decorators:
             return [node]
         return [node, *((w.path, w.index) for w in self._handover.wrapping(module, value.index).wrappers)]
 
-    def _implementations(self, call: Call, value: FunctionValue) -> list[Target]:
+    def _find_implementations(self, value: FunctionValue, use: str) -> list[Target]:
         """What calling a method that is there to be overridden runs: one of several, or the only one."""
-        found = [v for v in self._overrides.of(value) if self._runs_here(v, call)]
-        nodes: list[Target] = [self._receivers.node(v) for v in found]
+        found = [v for v in self._overrides.of(value) if self._runs_here(v, use)]
+        nodes = [self._receivers.node(v) for v in found]
         if len(nodes) < 2:
-            return nodes
-        doubles = {self._receivers.node(v) for v in found if self._is_double(v)}
+            return [*nodes]
+        doubles = {node for v, node in zip(found, nodes, strict=True) if self._is_double(v)}
         self._doubles |= doubles if len(doubles) < len(found) else set()
         return [self._choose(tuple((node,) for node in nodes))]
 
@@ -284,8 +285,8 @@ class CallGraph:
 
     # -- functions of the program ------------------------------------------------------------------------------------
 
-    def _runs_here(self, value: FunctionValue, call: Call) -> bool:
-        """Whether making this call runs the function's body, or that of its implementations, now, on this thread."""
+    def _runs_here(self, value: FunctionValue, use: str) -> bool:
+        """Whether a call whose result is put to this use runs the function's body, now, on this thread."""
         module = self._load(value.path)
         if module is None:
             return False
@@ -294,13 +295,13 @@ class CallGraph:
             return False
         if function.is_generator:
             is_manager = any(plain(decorator) in _CONTEXT_MANAGERS for decorator in function.decorators)
-            return call.use == "with" if is_manager else call.use in ITERATES
+            return use == "with" if is_manager else use in ITERATES
         decorated = bool(function.decorators) and any(
             plain(d).removesuffix("()").rpartition(".")[2] not in TRANSPARENT for d in function.decorators
         )
         # Awaiting contradicts what was found, unless the function gives something to await: a decorator has made it
         # async, or it is overridden by an async method in a subclass.
-        if call.use == "await" and (decorated or not self._gives_awaitable(module, value, function)):
+        if use == "await" and (decorated or not self._gives_awaitable(module, value, function)):
             return False
         return not decorated or self._handover.wrapping(module, value.index).keeps_thread
 

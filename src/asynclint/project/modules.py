@@ -29,7 +29,7 @@ class ProgramModule:
         own: Binding value to what it stands for, of those that mean the module's own functions and classes.
     """
 
-    __slots__ = ("_bound", "_lines", "_number", "_shown", "facts", "is_test", "own", "path")
+    __slots__ = ("_bound", "_class_names", "_lines", "_number", "_shown", "facts", "is_test", "own", "path")
 
     def __init__(
         self, path: str, facts: Module, lines: list[str] | None = None, *, bit: int = 1, is_test: bool = False
@@ -40,6 +40,7 @@ class ProgramModule:
         self.is_test: bool = is_test
         self.own: dict[str, Values] = {}
         self._bound: dict[int, dict[str, list[int]]] = {}
+        self._class_names: frozenset[str] | None = None
         self._lines = lines
         self._shown = ""
 
@@ -54,6 +55,13 @@ class ProgramModule:
         if not self._shown:
             self._shown = self.path.removeprefix(os.getcwd() + os.sep)
         return self._shown
+
+    @property
+    def class_names(self) -> frozenset[str]:
+        """The names of all classes, wherever they are defined."""
+        if self._class_names is None:
+            self._class_names = frozenset(cls.name for cls in self.facts.classes)
+        return self._class_names
 
     def bound(self, function: int) -> dict[str, list[int]]:
         """All names that a function binds, with the numbers of their bindings."""

@@ -129,6 +129,8 @@ class Resolver(Members):
     def _class_given(self, module: ProgramModule, function: int, facts: Function, index: int) -> Values:
         """The class given to a function whose result, of which nothing is known, takes its name: `A = f(A)`."""
         name, value = facts.bindings[index]
+        if name not in module.class_names:  # mostly
+            return ()
         for earlier in module.bound(function)[name]:
             made = facts.bindings[earlier][1]
             if earlier < index and made.startswith("class "):
