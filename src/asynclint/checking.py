@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from asynclint.findings import Finding, Severity
 from asynclint.project.cache import Cache
 from asynclint.project.discovery import roots_of
-from asynclint.project.sources import Sources, read_source
+from asynclint.project.sources import Sources, may_run_on_loop, read_source
 from asynclint.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,14 +74,14 @@ class Checker:
         """The findings in a file that no `# noqa` on their lines silences; ASY000 where it cannot be analysed.
 
         Args:
-            only_async: A file that does not have the word `async` costs one read: it has nothing to find.
+            only_async: A file that has nothing for a loop to run costs one read: there is nothing to find.
         """
         from asynclint.rules import unsilenced
         from asynclint.syntax import SourceError
 
         try:
             source = read_source(path)
-            if only_async and b"async" not in source:
+            if only_async and not may_run_on_loop(source):
                 return []
             module = self.program.load(path, source)
         except (OSError, SourceError) as error:

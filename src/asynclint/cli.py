@@ -15,7 +15,7 @@ from asynclint.checking import Checker
 from asynclint.findings import Context, Finding, Severity
 from asynclint.project.cache import DIRECTORY, Cache
 from asynclint.project.discovery import discover
-from asynclint.project.sources import read_source
+from asynclint.project.sources import may_run_on_loop, read_source
 from asynclint.report import formats, renderer
 from asynclint.report.running import Stopwatch, described, progress
 from asynclint.running import Runner
@@ -279,7 +279,7 @@ def _fix_to_the_end(checker: Checker, path: str, *, unsafe: bool) -> tuple[FixRe
         return FixResult(path, b"", b"", error=f"cannot be read: {error.strerror or error}"), []
     applied: list[Finding] = []
     for _ in range(_ROUNDS):
-        findings = checker.check_text(path, after) if b"async" in after else []
+        findings = checker.check_text(path, after) if may_run_on_loop(after) else []
         step = fix_source(after, findings, unsafe=unsafe, path=path)
         if step.error or not step.applied:
             return FixResult(path, before, after, tuple(applied), step.skipped, step.error), findings

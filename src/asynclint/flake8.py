@@ -19,6 +19,7 @@ from asynclint.findings import Finding
 from asynclint.project.cache import DIRECTORY, Cache
 from asynclint.project.discovery import roots_of
 from asynclint.project.modules import encode
+from asynclint.project.sources import may_run_on_loop
 from asynclint.rules import all_rules
 from asynclint.settings import SettingsError, load_settings
 
@@ -68,7 +69,7 @@ class Plugin:
     def run(self) -> Iterator[tuple[int, int, str, type[Plugin]]]:
         """Line, column from 0, text and source of each finding."""
         source = encode("".join(self._lines))
-        if b"async" not in source:
+        if not may_run_on_loop(source):
             return
         roots = tuple(map(str, roots_of([self._path])))
         try:

@@ -14,7 +14,7 @@ from asynclint.findings import Finding
 from asynclint.project.cache import Cache
 from asynclint.project.discovery import Files
 from asynclint.project.kept import KeptFindings
-from asynclint.project.sources import read_source
+from asynclint.project.sources import may_run_on_loop, read_source
 
 if TYPE_CHECKING:
     from asynclint.project.modules import ProgramModule
@@ -166,7 +166,7 @@ def _gather(program: Program, paths: list[str], copies: int) -> None:
         path, only_async = task
         with suppress(OSError, SourceError):
             source = read_source(path)
-            if not only_async or b"async" in source:
+            if not only_async or may_run_on_loop(source):
                 program.load(path, source)
 
     def received(task: tuple[str, bool], row: tuple[str, str] | None) -> None:

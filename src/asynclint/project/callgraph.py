@@ -39,6 +39,8 @@ _AWAITABLES = ("Awaitable", "Coroutine", "Future", "Task")
 _DOUBLE = re.compile(r"(In)?Memory|Ephemeral|Fake|Mock|Dummy|Stub|Null|NoOp|Noop")
 _RUN_UNCALLED = (Instance, Generator, Collection)
 """What may run code where no call is written."""
+_INSTEAD = {"__bool__": "__len__", "__ne__": "__eq__"}
+"""What is called where a class has no such method; and `__add__` for `__iadd__`."""
 _CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 
 
@@ -191,11 +193,11 @@ class CallGraph:
 
     def _touches(self, module: ProgramModule, index: int, path: str, place: tuple[int, int, int, int]) -> list[Edge]:
         """Edges of what a path runs without being a written call: iterations, operators, properties."""
-        base, _, name = path.removesuffix("()").rpartition(".")
+        base, _, name = path.rstrip("()=").rpartition(".")
         receivers = self._resolver.resolve(module, index, base)
         if not receivers:
             return []
-        is_read = path[-1] != ")"
+        is_read, is_set = path[-1] != ")", path[-1] == "="
         for receiver in receivers:
             # Sooner than to look at what each of them runs, and mostly the end.
             if not (self._resolver.has_property(receiver, name) if is_read else isinstance(receiver, _RUN_UNCALLED)):
@@ -216,14 +218,22 @@ class CallGraph:
                         targets.append((function.path, function.index))
                 case Instance():
                     found = self._resolver.looked_up(receiver, name)
+                    if not found and not is_read:
+                        found = self._resolver.looked_up(receiver, _INSTEAD.get(name, name.replace("__i", "__", 1)))
                     if name == "__iter__":
                         iterators = self._resolver.resolve(module, index, path)
                         found = [*found, *(step for it in iterators for step in self._steps(it))]
                     for value, is_property in found:
-                        if is_property or not is_read:
+                        if self._is_setter(value) if is_set else is_property or not is_read:
                             targets += self._runs(module, index, call, value)
             alternatives.append(targets)
         return self._joined(call, alternatives)
+
+    def _is_setter(self, value: Value) -> bool:
+        module = self._load(value.path) if isinstance(value, FunctionValue) else None
+        if module is None or not isinstance(value, FunctionValue):
+            return False
+        return any(name.endswith(".setter") for name in module.facts.functions[value.index].decorators)
 
     def _steps(self, iterator: Value) -> list[tuple[Value, bool]]:
         """What each step of an iterator runs."""

@@ -68,6 +68,8 @@ class Handover:
 
     def run_here(self, call: Call, callee: Value) -> list[str]:
         """The arguments of a call (binding values) that `callee` calls before it returns."""
+        if isinstance(callee, FunctionValue) and not self._uses(callee.path, callee.index):  # mostly
+            return []
         return [argument for argument, filled in self._arguments(call, callee) if filled is None or self._runs(filled)]
 
     def _arguments(self, call: Call, callee: Value) -> Iterator[tuple[str, Parameter | None]]:

@@ -84,6 +84,8 @@ class Members:
                 return (Giver((value,)),)  # `Box[int]` is `Box`
             case ExternalInstance(dotted):
                 return (value,) if name == "__await__" else (External(f"{dotted}.{name}"),)
+            case Coroutine() if name == "result":  # of the task that it has been made
+                return (Giver(self.call(value)),)
             case Coroutine() | Giver():
                 is_asked = name == "__await__" or (name in _ENTERS and isinstance(value, Giver))
                 return (value,) if is_asked else ()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from asynclint.catalog import Catalog, builtin_catalog
 from asynclint.project.cache import Cache
 from asynclint.project.modules import ModuleMap, ProgramModule, decode
-from asynclint.project.sources import Sources, digest_of, read_source
+from asynclint.project.sources import Sources, digest_of, may_run_on_loop, read_source
 from asynclint.syntax import Call, Function, Module, SourceError, extract
 
 if TYPE_CHECKING:
@@ -151,13 +151,13 @@ class Program:
         """The digest of a file, if those are noted, and its facts as text, for `preload` in another process.
 
         Returns:
-            `None` for a file without the word `async`, if those alone are wanted.
+            `None` for a file that has nothing for a loop to run, if others alone are wanted.
 
         Raises:
             OSError, SourceError: As `load`.
         """
         source = read_source(path)
-        if only_async and b"async" not in source:
+        if only_async and not may_run_on_loop(source):
             return None
         return digest_of(source) if self.sources.are_noted else "", extract(source).to_text()
 

@@ -124,7 +124,7 @@ def _looked_up(function: Function) -> Iterator[tuple[str, str]]:
     for path in (*(call.target for call in function.calls), *function.touched) if receiver else ():
         base, _, rest = path.partition(".")
         if base in (receiver, "super()"):
-            yield base, rest.partition(".")[0].partition("()")[0]
+            yield base, rest.partition(".")[0].partition("()")[0].removesuffix("=")
 
 
 def _receiver(function: Function) -> str:

@@ -81,6 +81,11 @@ class Sources:
         return digest
 
 
+def may_run_on_loop(source: bytes) -> bool:
+    """Whether a file may have functions that an event loop runs: if not, there is nothing to find, nor to parse."""
+    return b"async" in source or b"tornado" in source  # whose handlers need not be async
+
+
 def digest_of(source: bytes) -> str:
     """What `Sources.digest` says of a file that holds these bytes."""
     return blake2b(source, digest_size=16).hexdigest()

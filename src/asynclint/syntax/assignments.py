@@ -7,6 +7,7 @@ import ast
 from asynclint.syntax.annotations import alias, annotation
 from asynclint.syntax.calls import CallWalker
 from asynclint.syntax.conditions import asks_for_loop
+from asynclint.syntax.expressions import OPERATORS
 from asynclint.syntax.options import note_asked, note_filled
 
 
@@ -59,8 +60,11 @@ class AssignmentWalker(CallWalker):
 
     def _augassign(self, node: ast.AugAssign) -> None:
         self.path(node.value)
-        if isinstance(node.target, ast.Name):
-            self.scope.loads.append(node.target.id)
+        # Storing it walks what it is part of.
+        path = self.path(node.target) if isinstance(node.target, ast.Name) else self.quietly(node.target)
+        method = OPERATORS.get(type(node.op))
+        if path and method:
+            self.touch(node.target, f"{path}.__i{method[2:]}()")
         self.bind_target(node.target, [""])
 
     def bind_target(self, target: ast.expr, values: list[str]) -> None:
@@ -104,6 +108,8 @@ class AssignmentWalker(CallWalker):
         """Note a write to an attribute, or to an item, which calls a method of what has it."""
         if isinstance(target, ast.Attribute):
             base, path = self.path(target.value), f".{target.attr}"
+            if base and method == "__setitem__":
+                self.touch(target, f"{base}{path}=")
         elif isinstance(target, ast.Subscript):
             base, path = self.path(target.value), f".{method}()"
             self.path(target.slice)

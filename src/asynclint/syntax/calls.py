@@ -17,6 +17,8 @@ _CONSUMING = frozenset(("deque", "extend", "extendleft", "fromkeys", "join", "re
 """By the last name, for these are methods, or imported."""
 _LAZY = frozenset(("chain", "enumerate", "filter", "islice", "iter", "map", "reversed", "zip"))
 """What goes through an iterable when somebody goes through what they give."""
+_ASKING = {"bool": "__bool__", "len": "__len__"}
+"""Functions that call a method of what they are given; no `__str__` waits for anything."""
 
 
 class CallWalker(ExpressionWalker):
@@ -52,6 +54,8 @@ class CallWalker(ExpressionWalker):
                 arguments.append(path)
             if enters and arguments[0]:
                 self.enter(node, arguments[0])
+            elif target in _ASKING and is_path(arguments[0]):
+                self.touch(node, f"{arguments[0]}.{_ASKING[target]}()")
         if named := node.keywords:
             keywords = {}
             for keyword in named:
@@ -104,7 +108,6 @@ class CallWalker(ExpressionWalker):
         return result_of(target, name, arguments)
 
     def parts_of(self, node: ast.expr, *, items: bool = False) -> list[str]:
-        """The access paths of what an expression is unpacked to, where it shows them; or each item of an iterable."""
         match node:
             case ast.Tuple(elts=parts) if not items:
                 end = ""

@@ -20,7 +20,7 @@ _ASYNC_ITEM = ".__aiter__().__anext__()" + AWAITED
 _LITERALS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Constant)
 place: Callable[[ast.AST], tuple[int, int, int, int]] = attrgetter(*ast.expr._attributes)
 """Where a node from `ast.parse` begins and ends."""
-_OPERATORS = {
+OPERATORS: dict[type[ast.operator], str] = {
     ast.Add: "__add__",
     ast.Sub: "__sub__",
     ast.Mult: "__mul__",
@@ -30,6 +30,14 @@ _OPERATORS = {
     ast.LShift: "__lshift__",
     ast.RShift: "__rshift__",
     ast.MatMult: "__matmul__",
+}
+_COMPARISONS = {
+    ast.Eq: "__eq__",
+    ast.NotEq: "__ne__",
+    ast.Lt: "__lt__",
+    ast.LtE: "__le__",
+    ast.Gt: "__gt__",
+    ast.GtE: "__ge__",
 }
 
 
@@ -108,6 +116,10 @@ class ExpressionWalker:
         """Bind an assignment target."""
         raise NotImplementedError
 
+    def parts_of(self, node: ast.expr, *, items: bool = False) -> list[str]:
+        """The access paths of what an expression is unpacked to, where it shows them; or each item of an iterable."""
+        raise NotImplementedError
+
     # -- one method a node type --------------------------------------------------------------------------------------
 
     def _constant(self, node: ast.Constant, use: str) -> str:
@@ -173,22 +185,27 @@ class ExpressionWalker:
         return f"{self.variable('<dict>', list(values))}.[:]"
 
     def _ifexp(self, node: ast.IfExp, use: str) -> str:
-        self.values(node, use)
-        return ""
+        return self._either(self.values(node, use))
+
+    def _either(self, values: list[str]) -> str:
+        """The access path of what may be any of some values, if all are known."""
+        known = [value for value in dict.fromkeys(values) if value != "None"]
+        return self.variable("<either>", known) if all(known) and known else ""
 
     def _boolop(self, node: ast.BoolOp, use: str) -> str:
         guards, records = self.scope.guards, self.scope.records
-        found = ""
+        paths: list[str] = []
         for part in node.values:
-            found = self.path(part) or found
+            paths.append(self.path(part))
             true, false = conditions(part, self.scope)
             known = true if isinstance(node.op, ast.And) else false
             if known:
                 self.assume(known)
         self.scope.guards, self.scope.records = guards, records
+        if isinstance(node.op, ast.And):
+            return ""
         # `items or []` has the same items.
-        is_or_empty = isinstance(node.op, ast.Or) and all(isinstance(part, _LITERALS) for part in node.values[1:])
-        return found if is_or_empty else ""
+        return paths[0] if all(isinstance(part, _LITERALS) for part in node.values[1:]) else self._either(paths)
 
     def _subscript(self, node: ast.Subscript, use: str) -> str:
         base = self.path(node.value)
@@ -234,15 +251,18 @@ class ExpressionWalker:
     def _binop(self, node: ast.BinOp, use: str) -> str:
         left = self.path(node.left)
         self.path(node.right)
-        method = _OPERATORS.get(type(node.op))
+        method = OPERATORS.get(type(node.op))
         return self._operation(node, left, method) if method else ""
 
     def _compare(self, node: ast.Compare, use: str) -> str:
-        self.path(node.left)
+        left = self.path(node.left)
         for operator, operand in zip(node.ops, node.comparators, strict=True):
-            path = self.path(operand)
+            right = self.path(operand)
             if isinstance(operator, (ast.In, ast.NotIn)):
-                self._operation(node, path, "__contains__")
+                self._operation(node, right, "__contains__")
+            elif right and (method := _COMPARISONS.get(type(operator))):  # with a constant, mostly
+                self._operation(node, left, method)
+            left = right
         return ""
 
     def _elements(self, node: ast.List | ast.Tuple | ast.Set, use: str) -> str:
@@ -258,7 +278,12 @@ class ExpressionWalker:
             if generator.is_async and scope.statement is not None:
                 scope.statement.awaits += 1
             item = self.iterated(generator.iter, is_async=bool(generator.is_async))
-            self._bind_loop_variable(generator.target, item)
+            parts = self.parts_of(generator.iter, items=True) if isinstance(generator.target, ast.Tuple) else []
+            if isinstance(generator.target, ast.Tuple) and len(parts) == len(generator.target.elts):
+                for element, part in zip(generator.target.elts, parts, strict=True):
+                    self._bind_loop_variable(element, part)
+            else:
+                self._bind_loop_variable(generator.target, item)
             # Only the first iterable of a generator expression is evaluated at once.
             scope.lazy = lazy or isinstance(node, ast.GeneratorExp)
             for condition in generator.ifs:

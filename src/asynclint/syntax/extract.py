@@ -276,7 +276,7 @@ def _leave_plain(function: Function, cls: Class) -> None:
     name, value = function.bindings[0] if function.parameters else ("", "")
     prefix = f"{name}@0." if value.startswith(": self ") else "."
     for path in [path for path in function.touched if path.startswith(prefix)]:
-        bound = cls.attributes.get(path[len(prefix) :], ())
+        bound = cls.attributes.get(path[len(prefix) :].removesuffix("="), ())
         if bound and not any(value.startswith("def ") for _, value in bound):
             del function.touched[path]
 

@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
-FORMAT = 7
+FORMAT = 8
 """Version of these facts: a cache written by another version is not read."""
 
 

@@ -25,6 +25,7 @@ _BY_NAME = {
     **dict.fromkeys(("partial", "wait_for", "shield", "deepcopy", "islice", "tqdm"), _SAME),
     **dict.fromkeys(("to_thread", "run_sync", "run_in_threadpool"), _RUN),
     **dict.fromkeys(("closing", "nullcontext"), (0, "{}.[()]")),
+    "as_completed": _SAME,
     "aclosing": (0, "{}.[()].[()]"),
     "choice": (0, _ITEM),
     "deque": _COPY,
