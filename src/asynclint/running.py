@@ -19,6 +19,7 @@ from asynclint.project.sources import may_run_on_loop, read_source
 if TYPE_CHECKING:
     from asynclint.project.modules import ProgramModule
     from asynclint.project.program import Program
+    from asynclint.syntax import Module
 
 _PAYS = 3_000_000
 """Bytes of source to check from which on processes are worth their start."""
@@ -157,9 +158,9 @@ def _gather(program: Program, paths: list[str], copies: int) -> None:
     from asynclint.crew import Crew
     from asynclint.syntax import SourceError
 
-    def in_copy(task: tuple[str, bool]) -> tuple[str, str] | None:
+    def in_copy(task: tuple[str, bool]) -> tuple[str, str | Module] | None:
         with suppress(OSError, SourceError):
-            return program.written(task[0], only_async=task[1])
+            return program.gathered(task[0], only_async=task[1])
         return None
 
     def here(task: tuple[str, bool]) -> None:
@@ -169,11 +170,11 @@ def _gather(program: Program, paths: list[str], copies: int) -> None:
             if not only_async or may_run_on_loop(source):
                 program.load(path, source)
 
-    def received(task: tuple[str, bool], row: tuple[str, str] | None) -> None:
+    def received(task: tuple[str, bool], row: tuple[str, str | Module] | None) -> None:
         if row is not None:
             program.preload(task[0], *row)
 
-    with Crew[tuple[str, bool], tuple[str, str] | None](copies, in_copy) as crew:
+    with Crew(copies, in_copy) as crew:
 
         def loaded(paths: list[str], *, only_async: bool) -> list[ProgramModule]:
             tasks = [(path, only_async) for path in paths if not program.recall(path)]

@@ -147,8 +147,10 @@ class Program:
 
     # -- between runs and processes ----------------------------------------------------------------------------------
 
-    def written(self, path: str, *, only_async: bool) -> tuple[str, str] | None:
-        """The digest of a file, if those are noted, and its facts as text, for `preload` in another process.
+    def gathered(self, path: str, *, only_async: bool) -> tuple[str, str | Module] | None:
+        """The digest of a file, if those are noted, and its facts, for `preload` in another process.
+
+        The facts are text if they are to be kept, of which one decodes only what is asked about.
 
         Returns:
             `None` for a file that has nothing for a loop to run, if others alone are wanted.
@@ -159,14 +161,15 @@ class Program:
         source = read_source(path)
         if only_async and not may_run_on_loop(source):
             return None
-        return digest_of(source) if self.sources.are_noted else "", extract(source).to_text()
+        digest, facts = digest_of(source) if self.sources.are_noted else "", extract(source)
+        return digest, facts if self._cache is None else facts.to_text()
 
-    def preload(self, path: str, digest: str, text: str) -> None:
-        """Take the facts of a file from their text."""
+    def preload(self, path: str, digest: str, facts: str | Module) -> None:
+        """Take the facts of a file from another process."""
         self.sources.digests[path] = digest
-        self._loaded[path] = self._made(path, Module.from_text(text))
-        if self._cache is not None:
-            self._cache.put(self._cache.key(digest), text)
+        self._loaded[path] = self._made(path, Module.from_text(facts) if isinstance(facts, str) else facts)
+        if self._cache is not None and isinstance(facts, str):
+            self._cache.put(self._cache.key(digest), facts)
 
     def recall(self, path: str) -> bool:
         """Load a module if its facts are in the cache; whether it is loaded now."""
