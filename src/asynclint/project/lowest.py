@@ -20,34 +20,28 @@ class Lowest(Generic[T]):
     on an unfinished one: each would be followed round again.
     """
 
-    def __init__(
-        self, kind: str, answers: Answers, look: Callable[[T], tuple[int, Iterable[T]]], most: int = NOWHERE
-    ) -> None:
-        """Say how to look at a node: its own value, and the nodes it leads to.
-
-        Args:
-            most: A node that leads to more is taken to lead to 0, as going on would cost more than the answer is worth.
-        """
+    def __init__(self, kind: str, answers: Answers, look: Callable[[T], tuple[int, Iterable[T]]]) -> None:
+        """Say how to look at a node: its own value, and the nodes it leads to."""
         self._kind = kind
         self._answers = answers
         self._look = look
-        self._most = most
         self._starts: dict[T, T] = {}
 
     def of(self, node: T) -> int:
         """The lowest value of all that `node` leads to, and its own."""
         start = self._starts.get(node, node)
         found: dict[T, int] = self._answers.get((self._kind, start), {}, self._find, (start,))
-        return found[node]
+        return found.get(node, NOWHERE)  # not found where questions nest too deeply
 
     def _find(self, start: T) -> dict[T, int]:
         """`of` for a node and all that it leads to, but for what an earlier start has led to."""
         lowest: dict[T, int] = {}
         leading: dict[T, list[T]] = {start: []}
+        self._starts[start] = start
         pending = [start]
         while pending:
             node = pending.pop()
-            value, following = self._look(node) if len(leading) < self._most else (0, ())
+            value, following = self._look(node)
             for other in following:
                 if other in leading:
                     leading[other].append(node)

@@ -12,8 +12,8 @@ from asynclint.project.resolve import Resolver
 from asynclint.project.values import ClassValue, FunctionValue, Instance, Value
 from asynclint.syntax import Function
 
-_MANY = 200
-"""What leads to more methods is taken to matter, which is right for all: to know better would cost more."""
+_DEEP = 50
+"""Of an object of more classes, each has variants of all methods, which is right for all: to know better costs more."""
 
 
 class Receivers:
@@ -29,7 +29,7 @@ class Receivers:
         self._variants: dict[FunctionValue, int] = {}
         self._lines: dict[ClassValue, _Line] = {}
         self._known_lookups: dict[FunctionValue, list[tuple[ClassValue | None, str]]] = {}
-        self._nearest = Lowest("nearest", answers, self._look, _MANY)
+        self._nearest = Lowest("nearest", answers, self._look)
 
     def node(self, value: FunctionValue) -> tuple[str, int]:
         """The function that runs: its module's path, and its index there."""
@@ -55,7 +55,8 @@ class Receivers:
             return False
         method = FunctionValue(value.path, value.index)
         return (
-            any(self._place(line, *lookup) < place for lookup in self._lookups(method))
+            len(line.order) > _DEEP
+            or any(self._place(line, *lookup) < place for lookup in self._lookups(method))
             or self._nearest.of((receiver, method)) < place
         )
 
