@@ -197,10 +197,10 @@ class CallGraph:
         receivers = self._resolver.resolve(module, index, base)
         if not receivers:
             return []
-        is_read, is_set = path[-1] != ")", path[-1] == "="
+        is_call, is_set = path[-1] == ")", path[-1] == "="
         for receiver in receivers:
             # Sooner than to look at what each of them runs, and mostly the end.
-            if not (self._resolver.has_property(receiver, name) if is_read else isinstance(receiver, _RUN_UNCALLED)):
+            if not (isinstance(receiver, _RUN_UNCALLED) if is_call else self._resolver.has_property(receiver, name)):
                 return []
         use = "for" if name in ("__iter__", "__next__") else "other"
         call = Call(path, *place, use, [], {}, implicit=True)
@@ -218,20 +218,21 @@ class CallGraph:
                         targets.append((function.path, function.index))
                 case Instance():
                     found = self._resolver.looked_up(receiver, name)
-                    if not found and not is_read:
+                    if not found and is_call:
                         found = self._resolver.looked_up(receiver, _INSTEAD.get(name, name.replace("__i", "__", 1)))
                     if name == "__iter__":
                         iterators = self._resolver.resolve(module, index, path)
                         found = [*found, *(step for it in iterators for step in self._steps(it))]
                     for value, is_property in found:
-                        if self._is_setter(value) if is_set else is_property or not is_read:
+                        if self._is_setter(value) if is_set else is_property or is_call:
                             targets += self._runs(module, index, call, value)
             alternatives.append(targets)
         return self._joined(call, alternatives)
 
     def _is_setter(self, value: Value) -> bool:
+        """Whether `value` is the function that runs when a property is set."""
         module = self._load(value.path) if isinstance(value, FunctionValue) else None
-        if module is None or not isinstance(value, FunctionValue):
+        if not isinstance(value, FunctionValue) or module is None:
             return False
         return any(name.endswith(".setter") for name in module.facts.functions[value.index].decorators)
 

@@ -77,9 +77,9 @@ class Handover:
         match callee:
             case FunctionValue(path, index, receiver):
                 module = self._load(path)
-                function = module.facts.functions[index] if module is not None else None
-                if function is None:
+                if module is None:
                     return
+                function = module.facts.functions[index]
                 # The receiver of a method is not among the arguments of the call.
                 bound = receiver is not None and "staticmethod" not in function.decorators
                 for number, name in enumerate(function.parameters[bound:], bound):
@@ -117,8 +117,10 @@ class Handover:
 
     def _find_uses(self, path: str, index: int) -> dict[int, tuple[int, list[Parameter]]]:
         module = self._load(path)
-        function = module.facts.functions[index] if module is not None else None
-        if module is None or function is None or function.is_generator:
+        if module is None:
+            return {}
+        function = module.facts.functions[index]
+        if function.is_generator:
             return {}
         skipped = function.owner >= 0  # `self` is not called
         parameters = function.bindings[skipped : len(function.parameters)]

@@ -167,9 +167,11 @@ class Program:
     def preload(self, path: str, digest: str, facts: str | Module) -> None:
         """Take the facts of a file from another process."""
         self.sources.digests[path] = digest
-        self._loaded[path] = self._made(path, Module.from_text(facts) if isinstance(facts, str) else facts)
-        if self._cache is not None and isinstance(facts, str):
-            self._cache.put(self._cache.key(digest), facts)
+        if isinstance(facts, str):
+            if self._cache is not None:
+                self._cache.put(self._cache.key(digest), facts)
+            facts = Module.from_text(facts)
+        self._loaded[path] = self._made(path, facts)
 
     def recall(self, path: str) -> bool:
         """Load a module if its facts are in the cache; whether it is loaded now."""

@@ -32,18 +32,10 @@ class AssignmentWalker(CallWalker):
             if type(target) is ast.Name:
                 self._bind_name(target.id, values)
             else:
-                parts = self.parts_of(value) if isinstance(target, ast.Tuple) else []
-                self.bind_unpacked(target, parts, values)
+                for part, given in self.unpacked_from(value, target, values):
+                    self.bind_target(part, given)
         if scope.options >= 0:
             note_asked(first, value, scope)
-
-    def bind_unpacked(self, target: ast.expr, parts: list[str], values: list[str]) -> None:
-        """Bind each part of a target to what it is known to get, or else all of it to `values`."""
-        if isinstance(target, ast.Tuple) and len(parts) == len(target.elts):
-            for element, part in zip(target.elts, parts, strict=True):
-                self.bind_target(element, [part])
-        else:
-            self.bind_target(target, values)
 
     def _annassign(self, node: ast.AnnAssign) -> None:
         use = f"store:{node.target.id}" if isinstance(node.target, ast.Name) else "other"

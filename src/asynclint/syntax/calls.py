@@ -104,23 +104,8 @@ class CallWalker(ExpressionWalker):
             if first == "*":
                 arguments = [f"{unpacked}{ITEM}" if unpacked else ""]
             elif len(set(arguments)) > 1:
-                return ""  # of several kinds; `parts_of` tells them apart
+                return ""  # of several kinds; `unpacked_from` tells them apart
         return result_of(target, name, arguments)
-
-    def parts_of(self, node: ast.expr, *, items: bool = False) -> list[str]:
-        match node:
-            case ast.Tuple(elts=parts) if not items:
-                end = ""
-            case ast.Await(value=ast.Call(func=ast.Name("gather") | ast.Attribute(attr="gather"), args=parts)) if (
-                not items
-            ):
-                end = AWAITED
-            case ast.Call(func=ast.Name("zip"), args=parts) if items:
-                end = ITEM
-            case _:
-                return []
-        paths = [self.quietly(part) for part in parts]
-        return [f"{path}{end}" if path else "" for path in paths]
 
     def _constant_argument(self, node: ast.Constant, use: str) -> str:
         return constant(node.value)

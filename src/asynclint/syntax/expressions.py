@@ -116,10 +116,6 @@ class ExpressionWalker:
         """Bind an assignment target."""
         raise NotImplementedError
 
-    def parts_of(self, node: ast.expr, *, items: bool = False) -> list[str]:
-        """The access paths of what an expression is unpacked to, where it shows them; or each item of an iterable."""
-        raise NotImplementedError
-
     # -- one method a node type --------------------------------------------------------------------------------------
 
     def _constant(self, node: ast.Constant, use: str) -> str:
@@ -278,12 +274,8 @@ class ExpressionWalker:
             if generator.is_async and scope.statement is not None:
                 scope.statement.awaits += 1
             item = self.iterated(generator.iter, is_async=bool(generator.is_async))
-            parts = self.parts_of(generator.iter, items=True) if isinstance(generator.target, ast.Tuple) else []
-            if isinstance(generator.target, ast.Tuple) and len(parts) == len(generator.target.elts):
-                for element, part in zip(generator.target.elts, parts, strict=True):
-                    self._bind_loop_variable(element, part)
-            else:
-                self._bind_loop_variable(generator.target, item)
+            for target, (value,) in self.unpacked_from(generator.iter, generator.target, [item], items=True):
+                self._bind_loop_variable(target, value)
             # Only the first iterable of a generator expression is evaluated at once.
             scope.lazy = lazy or isinstance(node, ast.GeneratorExp)
             for condition in generator.ifs:
@@ -306,6 +298,32 @@ class ExpressionWalker:
             return source + _ASYNC_ITEM
         self.touch(node, f"{source}.__iter__()")
         return source + ITEM
+
+    def unpacked_from(
+        self, source: ast.expr, target: ast.expr, values: list[str], *, items: bool = False
+    ) -> list[tuple[ast.expr, list[str]]]:
+        """Each part of a target with what `source`, or each of its items, is seen to give it; or all with `values`."""
+        if isinstance(target, ast.Tuple):
+            parts = self._parts_of(source, items=items)
+            if len(parts) == len(target.elts):
+                return [(element, [part]) for element, part in zip(target.elts, parts, strict=True)]
+        return [(target, values)]
+
+    def _parts_of(self, node: ast.expr, *, items: bool) -> list[str]:
+        """The access paths of what an expression is unpacked to, where it shows them; or each item of an iterable."""
+        match node:
+            case ast.Tuple(elts=parts) if not items:
+                end = ""
+            case ast.Await(value=ast.Call(func=ast.Name("gather") | ast.Attribute(attr="gather"), args=parts)) if (
+                not items
+            ):
+                end = AWAITED
+            case ast.Call(func=ast.Name("zip"), args=parts) if items:
+                end = ITEM
+            case _:
+                return []
+        paths = [self.quietly(part) for part in parts]
+        return [f"{path}{end}" if path else "" for path in paths]
 
     def _bind_loop_variable(self, target: ast.expr, value: str) -> None:
         """Bind the target of a comprehension, which no scope outside it sees."""

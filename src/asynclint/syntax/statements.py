@@ -209,8 +209,8 @@ class StatementWalker(AssignmentWalker):
         is_async = isinstance(node, ast.AsyncFor)
         item = self.iterated(node.iter, is_async=is_async)
         self._value(item)
-        parts = self.parts_of(node.iter, items=True) if isinstance(node.target, ast.Tuple) else []
-        self.bind_unpacked(node.target, parts, [item])
+        for target, values in self.unpacked_from(node.iter, node.target, [item], items=True):
+            self.bind_target(target, values)
         self._loop(node)
 
     _asyncfor = _for
