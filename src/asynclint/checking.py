@@ -40,7 +40,7 @@ class Checker:
         # Linking nests as deep as what it reads; on the interpreter's own stack, which has room for far more.
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _FRAMES))
         self.settings: Settings = settings
-        self.sources: Sources = Sources(are_noted=cache is not None)
+        self.sources: Sources = Sources()
         self._cache = cache
         project = [settings.directory, f"{settings.directory}{os.sep}src"] if settings.directory else []
         places = (*map(str, roots_of(paths)), *settings.roots, *filter(os.path.isdir, project))

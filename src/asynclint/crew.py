@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
@@ -53,14 +54,16 @@ class Crew(Generic[Task, Result]):
     memory most likely, leaves its tasks to the others. For Linux: elsewhere forking is not safe, or not there.
     """
 
-    def __init__(self, copies: int, work: Callable[[Task], Result]) -> None:
-        """Fork `copies` processes, which do tasks by `work`."""
+    def __init__(
+        self, copies: int, work: Callable[[Task], Result], begin: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Fork `copies` processes, which do tasks by `work`; each calls `begin` first, with its number, from 1 on."""
         self._copies: list[_Copy] = []
         # Ctrl-C goes to the whole group of processes. It is for this one to end the others.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             for number in range(1, copies + 1):
-                self._copies.append(self._forked(number, work))
+                self._copies.append(self._forked(number, work, begin))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -112,12 +115,13 @@ class Crew(Generic[Task, Result]):
                 advanced(len(done) - before)
             yield done.pop(following)
 
-    def _forked(self, number: int, work: Callable[[Task], Result]) -> _Copy:
+    def _forked(self, number: int, work: Callable[[Task], Result], begin: Callable[[int], None]) -> _Copy:
         context = get_context("fork")
         ours, theirs = context.Pipe()
         # A copy sees the end of this process only if no other copy holds this end of its pipe.
         held = [ours, *(copy.connection for copy in self._copies)]
-        process = context.Process(target=_serve, args=(theirs, held, os.getpid(), work), daemon=True)
+        arguments = theirs, held, os.getpid(), work, partial(begin, number)
+        process = context.Process(target=_serve, args=arguments, daemon=True)
         process.start()
         theirs.close()
         return _Copy(number, process, ours)
@@ -163,9 +167,16 @@ def _take(left: list[range], taker: int, most: int = _MOST) -> range:
     return own[:size]
 
 
-def _serve(connection: Connection, held: Sequence[Connection], parent: int, work: Callable[[Any], object]) -> None:
+def _serve(
+    connection: Connection,
+    held: Sequence[Connection],
+    parent: int,
+    work: Callable[[Any], object],
+    begin: Callable[[], None],
+) -> None:
     """Do tasks while there are any. What goes wrong here goes wrong in the parent as well, which tells of it."""
     gc.disable()
+    begin()
     for other in held:
         other.close()
     sent: SimpleQueue[list[object]] = SimpleQueue()

@@ -15,14 +15,18 @@ from asynclint.project.cache import Cache
 from asynclint.project.discovery import Files
 from asynclint.project.kept import KeptFindings
 from asynclint.project.sources import may_run_on_loop, read_source
+from asynclint.project.trace import WHOLE
 
 if TYPE_CHECKING:
     from asynclint.project.modules import ProgramModule
     from asynclint.project.program import Program
+    from asynclint.project.trace import Part
     from asynclint.syntax import Module
 
 _PAYS = 3_000_000
 """Bytes of source to check from which on processes are worth their start."""
+_MOST = 200
+"""Processes: more would have to share numbers (`Trace`)."""
 _ROOM = 31 << 20
 """Once so much has been given back, glibc keeps what syntax trees leave for the next ones (`M_TRIM_THRESHOLD`)."""
 
@@ -32,14 +36,14 @@ class Outcome(NamedTuple):
 
     Attributes:
         error: An internal error, on one line, or `""`; `trace` is where it comes from.
-        mask: The sources that the findings were drawn from.
+        root: The number of the findings in the trace.
     """
 
     path: str
     findings: list[Finding]
     error: str = ""
     trace: str = ""
-    mask: int = 0
+    root: int = 0
     kept: bool = False
 
 
@@ -80,7 +84,7 @@ class Runner:
             for path, _ in work:
                 outcome = known[path] or next(fresh)
                 if self._kept is not None and not outcome.kept and not outcome.error:
-                    self._kept.put(path, outcome.mask, outcome.findings)
+                    self._kept.put(path, outcome.root, outcome.findings)
                 yield outcome
         finally:
             gc.freeze()  # nor will there be any in what was made meanwhile
@@ -106,51 +110,50 @@ class Runner:
         """Check in several processes, which all have all facts by being forked when these are gathered."""
         from asynclint.crew import Crew
 
-        program = self._checker.program
+        program, trace = self._checker.program, self._checker.sources.trace
         _gather(program, [path for path, _ in work], copies)
-        sources = program.sources
-        base = len(sources.names)
 
-        def in_copy(task: tuple[str, bool]) -> tuple[Outcome, list[str]]:
+        def begin(number: int) -> None:
             program.forget_cache()  # a connection to sqlite must not cross a fork
-            outcome = check_one(self._checker, *task)
-            # From `base` on, the sources of a copy have numbers of its own.
-            return outcome._replace(mask=outcome.mask % (1 << base)), sources.named(outcome.mask >> base << base)
+            trace.begin(number)
 
-        def here(task: tuple[str, bool]) -> tuple[Outcome, list[str]]:
-            return check_one(self._checker, *task), []
+        def in_copy(task: tuple[str, bool]) -> tuple[Outcome, tuple[bytes, list[Part]]]:
+            return check_one(self._checker, *task), trace.taken()
 
-        with Crew(copies, in_copy) as crew:
-            for outcome, names in crew.run(work, here, self._advanced):
-                mask = outcome.mask
-                for name in names:
-                    mask |= sources.bit(name)
-                yield outcome._replace(mask=mask)
+        def here(task: tuple[str, bool]) -> tuple[Outcome, tuple[bytes, list[Part]]]:
+            return check_one(self._checker, *task), (b"", [])
+
+        with Crew(copies, in_copy, begin) as crew:
+            for outcome, noted in crew.run(work, here, self._advanced):
+                trace.merge(*noted)
+                yield outcome
 
     def _processes(self, work: list[tuple[str, bool]]) -> int:
         # Forking is cheap and safe on Linux; elsewhere each process would have to begin from nothing.
         if sys.platform != "linux" or self._jobs == 1 or len(work) < 2:
             return 1
         if self._jobs:
-            return min(self._jobs, len(work))
+            return min(self._jobs, len(work), _MOST)
         size = 0
         for path, _ in work:
             with suppress(OSError):
                 size += os.stat(path).st_size
-        return min(len(os.sched_getaffinity(0)), len(work)) if size >= _PAYS else 1
+        return min(len(os.sched_getaffinity(0)), len(work), _MOST) if size >= _PAYS else 1
 
 
 def check_one(checker: Checker, path: str, only_async: bool) -> Outcome:
     """Check a file; an internal error in one file hides nothing in the others."""
-    sources = checker.sources
-    sources.mask = sources.bit(os.path.abspath(path))
+    trace = checker.sources.trace
+    trace.asker = root = trace.fresh()
+    trace.see(os.path.abspath(path), WHOLE)
     try:
         findings = checker.check(path, only_async=only_async)
+        checker.program.settle()
     except Exception as error:  # noqa: BLE001  # whatever a rule raises
         import traceback
 
         return Outcome(path, [], f"{type(error).__name__}: {error}", traceback.format_exc())
-    return Outcome(path, findings, mask=sources.mask)
+    return Outcome(path, findings, root=root)
 
 
 def _gather(program: Program, paths: list[str], copies: int) -> None:

@@ -386,7 +386,7 @@ def replaced(table: str, value: Callable[[str], object]) -> Callable[[Path], Non
     """Give all rows of a table another value."""
 
     def poison(file: Path) -> None:
-        key = "path" if table == "findings" else "key"
+        key = {"findings": "path", "links": "turn", "parts": "place"}.get(table, "key")
         with sqlite3.connect(file) as connection:
             rows = connection.execute(f"SELECT {key}, value FROM {table}").fetchall()
             assert rows
@@ -463,7 +463,7 @@ def forged(table: str) -> list[Any]:
 
 ROWS = [
     pytest.param(replaced(table, lambda text, value=value: value), id=f"{table}-{type(value).__name__}")
-    for table in ("facts", "runs", "findings")
+    for table in ("facts", "runs", "findings", "links", "parts")
     for value in (None, 1, b"\xff", "x")
 ]
 FILES_OF_OTHERS = [
@@ -504,7 +504,7 @@ def test_a_poisoned_cache_is_no_cache(
         assert after == before
 
 
-@pytest.mark.parametrize("poison", [*forged("facts"), *forged("findings")])
+@pytest.mark.parametrize("poison", [*forged("facts"), *forged("findings"), *forged("links"), *forged("parts")])
 def test_who_forges_checksums_gets_a_wrong_report_at_worst(
     poison: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from asynclint.project.answers import Answers
 from asynclint.project.lowest import NOWHERE, Lowest
-from asynclint.project.sources import Sources
+from asynclint.project.trace import Trace
 
 SIZE = 8
 NODES = st.integers(0, SIZE - 1)
@@ -28,7 +28,7 @@ def reached(graph: Graph, start: int) -> set[int]:
 
 @given(graphs, st.permutations(range(SIZE)))
 def test_it_is_what_following_each_node_finds(graph: Graph, order: list[int]) -> None:
-    lowest = Lowest("lowest", Answers(Sources()), graph.__getitem__)
+    lowest = Lowest("lowest", Answers(Trace()), graph.__getitem__)
     found = {node: lowest.of(node) for node in order}
     assert found == {node: min(graph[other][0] for other in reached(graph, node)) for node in graph}
 
@@ -41,7 +41,7 @@ def test_each_node_is_looked_at_once(graph: Graph, order: list[int]) -> None:
         looked_at.append(node)
         return graph[node]
 
-    lowest = Lowest("lowest", Answers(Sources()), look)
+    lowest = Lowest("lowest", Answers(Trace()), look)
     for node in order:
         lowest.of(node)
     assert sorted(looked_at) == sorted(graph)

@@ -1,11 +1,11 @@
-"""Answers kept with what they were drawn from."""
+"""Answers, remembered."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from asynclint.project.sources import Sources
+from asynclint.project.trace import Trace
 
 T = TypeVar("T")
 _DEPTH = 200
@@ -21,12 +21,11 @@ class Answers:
     when that one is answered, and found anew when it is asked for itself.
     """
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+    def __init__(self, trace: Trace) -> None:
+        self.trace: Trace = trace
         self._known: dict[Any, tuple[Any, int, int]] = {}
         self._provisional: list[Any] = []
         self._depth = 0
-        self._masks: dict[int, int] = {}  # most answers rest on the same few sources
         self._lowest = _COMPLETE  # depth of the outermost unfinished question that was leaned on
 
     def known(self, key: Any) -> Any:
@@ -34,8 +33,8 @@ class Answers:
         known = self._known.get(key)
         if known is None:
             return None
-        value, mask, lowest = known
-        self._sources.mask |= mask
+        value, number, lowest = known
+        self.trace.rest_on(number)
         self._lowest = min(self._lowest, lowest)
         return value
 
@@ -48,9 +47,10 @@ class Answers:
         known = self._known.get(key)
         if known is not None:  # as `known`, whose call would cost as much again
             found: T
-            found, mask, lowest = known
-            if mask:
-                self._sources.mask |= mask
+            found, number, lowest = known
+            if number:
+                trace = self.trace
+                trace.links.append(number << 32 | trace.asker)
             if lowest < self._lowest:  # noqa: PLR1730  # `min` is a call
                 self._lowest = lowest
             return found
@@ -58,10 +58,11 @@ class Answers:
         if depth > _DEPTH:
             self._lowest = 0
             return empty
-        sources, provisional = self._sources, self._provisional
-        outer_mask, outer_lowest, start = sources.mask, self._lowest, len(provisional)
-        sources.mask, self._lowest = 0, _COMPLETE
-        self._known[key] = (empty, 0, depth)
+        trace, provisional = self.trace, self._provisional
+        asker, outer_lowest, start = trace.asker, self._lowest, len(provisional)
+        number = trace.asker = trace.fresh() if trace.is_noted else 0
+        self._lowest = _COMPLETE
+        self._known[key] = (empty, number, depth)
         self._depth = depth + 1
         try:
             value = answer(*arguments)
@@ -69,10 +70,10 @@ class Answers:
             value, self._lowest = empty, 0  # too deep, as above
         except BaseException:
             del self._known[key]
-            self._depth = depth
+            self._depth, trace.asker = depth, asker
             raise
-        self._depth = depth
-        mask, lowest = sources.mask, self._lowest
+        self._depth, trace.asker = depth, asker
+        lowest = self._lowest
         self._lowest = outer_lowest
         if lowest >= depth:
             lowest = _COMPLETE
@@ -84,6 +85,8 @@ class Answers:
             provisional.append(key)
             if lowest < outer_lowest:
                 self._lowest = lowest
-        self._known[key] = (value, mask and self._masks.setdefault(mask, mask), lowest)
-        sources.mask = outer_mask | mask
+        self._known[key] = (value, number, lowest)
+        if number:
+            trace.links.append(number << 32 | asker)
+            trace.answers.append((number, key, value))
         return value

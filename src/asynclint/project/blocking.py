@@ -15,7 +15,7 @@ from asynclint.project.components import components
 from asynclint.project.guards import Guards, carried, is_proven, within
 from asynclint.project.kinds import Kinds
 from asynclint.project.modules import ProgramModule
-from asynclint.project.sources import Sources
+from asynclint.project.trace import Trace
 from asynclint.syntax import Call
 
 _CONDITION = "threading.Condition.wait"
@@ -81,7 +81,7 @@ class Blocking:
         graph: CallGraph,
         load: Callable[[str], ProgramModule | None],
         kinds: Kinds,
-        sources: Sources,
+        trace: Trace,
         *,
         likely: bool,
     ) -> None:
@@ -90,10 +90,10 @@ class Blocking:
         self._graph = graph
         self._kinds = kinds
         self._load = load
-        self._sources = sources
+        self._trace = trace
         self._ways: dict[Node, dict[Way, tuple[Cost, Edge, Way]]] = {}
         self._edges: dict[Node, list[Edge]] = {}
-        self._masks: dict[Node, int] = {}
+        self._traced: dict[Node, int] = {}
         self._places: defaultdict[str, dict[Node, int]] = defaultdict(dict)
         self._numbered: Counter[str] = Counter()
         self._sinks: dict[Node, set[str]] = {}
@@ -123,7 +123,7 @@ class Blocking:
         if isinstance(target, Sink):
             yield (False, 1), (target.name, ())
         elif target not in on_loop:
-            self._sources.mask |= self._masks.get(target, 0)
+            self._trace.rest_on(self._number(target))
             for way, ((hops, branches), _, _) in self._ways[target].items():
                 rest = self._carried((module.path, index), edge, target, way)
                 if rest is not None:
@@ -144,13 +144,28 @@ class Blocking:
         """The edges of a function, or of a choice to its alternatives."""
         edges = self._edges.get(node)
         if edges is None:
+            trace = self._trace
+            outer, trace.asker = trace.asker, self._number(node)
             choice = self._graph.choice(node)
             if choice is None:
                 edges = self._graph.edges(node)
+                trace.look_into(*node)
             else:
                 edges = [Edge(_NOWHERE, target) for targets in choice for target in targets]
+            if trace.is_noted:
+                for edge in edges:
+                    if not isinstance(edge.target, Sink):
+                        trace.rest_on(self._number(edge.target))
+            trace.asker = outer
             self._edges[node] = edges
         return edges
+
+    def _number(self, node: Node) -> int:
+        """What the trace calls the ways from a function."""
+        number = self._traced.get(node)
+        if number is None:
+            number = self._traced[node] = self._trace.fresh()
+        return number
 
     def _carried(self, node: Node, edge: Edge, target: Node, way: Way) -> list[str] | None:
         """What a call in `node` makes of the conditions of a way from its target; `None`: it rules them out."""
@@ -173,15 +188,10 @@ class Blocking:
         callers: dict[Node, list[tuple[Node, int]]] = {}
         queue: list[_Step] = []
         pending = [node for node in dict.fromkeys(starts) if not isinstance(node, Sink) and node not in self._ways]
-        fresh = list(pending)
-        own: dict[Node, int] = {}
         self._ways.update((node, {}) for node in pending)
-        outer = self._sources.mask
         while pending:
             node = pending.pop()
-            self._sources.mask = 0
             edges = self._next(node)
-            own[node] = self._sources.mask
             for order, edge in enumerate(edges):
                 target = edge.target
                 if isinstance(target, Sink):
@@ -194,33 +204,17 @@ class Blocking:
                     pending.append(target)
                 else:
                     queue.extend((_further(cost, edge), *node, order, way) for way, (cost, _, _) in known.items())
-        self._sources.mask = outer
         heapq.heapify(queue)
         self._spread(queue, callers)
-        if self._sources.are_noted:
-            self._close_masks(fresh, own)
-
-    def _close_masks(self, starts: list[Node], own: dict[Node, int]) -> None:
-        """Note for each function which files the ways from it depend on."""
-
-        def fresh(node: Node) -> list[Node]:
-            return [e.target for e in self._edges[node] if not isinstance(e.target, Sink) and e.target in own]
-
-        for component in components(starts, fresh):
-            mask = 0
-            for node in component:
-                mask |= own[node]
-                for edge in self._edges[node]:
-                    if not isinstance(edge.target, Sink):
-                        mask |= self._masks.get(edge.target, 0)
-            self._masks.update(dict.fromkeys(component, mask))
 
     def _spread(self, queue: list[_Step], callers: dict[Node, list[tuple[Node, int]]]) -> None:
         waiting: dict[Node, dict[Way, tuple[Cost, Edge, Way]]] = {}
+        asker = self._trace.asker
         leading: dict[Node, int] = {}  # how many alternatives, of those of a choice, are known to block
         while queue:
             cost, path, index, order, beyond = heapq.heappop(queue)
             node = (path, index)
+            self._trace.asker = self._traced[node]
             edge = self._next(node)[order]
             choice = self._graph.choice(node)
             way = self._within_limit(node, *beyond) if choice is not None else self._way(node, edge, beyond)
@@ -249,6 +243,7 @@ class Blocking:
                 for caller, caller_order in callers.get(node, ()):
                     further = _further(own, self._next(caller)[caller_order])
                     heapq.heappush(queue, (further, *caller, caller_order, other))
+        self._trace.asker = asker
 
     def _way(self, node: Node, edge: Edge, beyond: Way) -> Way | None:
         """The way that a call opens from its function to where `beyond` leads from its target."""

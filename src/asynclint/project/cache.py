@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -23,13 +24,18 @@ LIMIT = 512 * 2**20
 """Bytes of text that are kept; what has not been used for longest goes first."""
 FILES = ("cache.sqlite", "cache.sqlite-wal", "cache.sqlite-shm")
 _IGNORE = "*\n"
-_BATCH = 500
+_BATCH = 200
 _HOUR = 3600
 _FACTS = "SELECT value FROM facts WHERE key = ?"
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT, size INTEGER, used INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS runs (key TEXT PRIMARY KEY, value TEXT, used INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS findings (run TEXT, path TEXT, value TEXT, PRIMARY KEY (run, path)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS links (run TEXT, turn INTEGER, value TEXT, PRIMARY KEY (run, turn)) WITHOUT ROWID",
+    """
+    CREATE TABLE IF NOT EXISTS parts
+    (run TEXT, place TEXT, turn INTEGER, value TEXT, PRIMARY KEY (run, place, turn)) WITHOUT ROWID
+    """,
 )
 
 
@@ -160,7 +166,7 @@ class Cache:
             return []
 
     def write(
-        self, statements: list[tuple[str, list[Any]]], *, provided: tuple[str, str, list[Any]] | None = None
+        self, statements: list[tuple[str, Iterable[Any]]], *, provided: tuple[str, str, list[Any]] | None = None
     ) -> bool:
         """Run statements, each with many rows of values, as one transaction; whether it was done.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from asynclint.catalog import Catalog, Sink
 from asynclint.project.modules import ProgramModule
 from asynclint.project.resolve import Resolver
+from asynclint.project.trace import WHOLE
 from asynclint.project.values import External, ExternalInstance, Value
 from asynclint.syntax import NONBLOCKING, Call, Function, plain
 
@@ -80,6 +81,7 @@ class Circumstances:
         if not owner or not bound or bound[0] == ":":
             return True  # a name for the pipe itself, or a parameter: who made it is not known
         last = maker.rpartition(".")[2]
+        self._resolver.trace.see(module.path, WHOLE)
         makers = [
             other
             for number, function in enumerate(module.facts.functions)

@@ -153,6 +153,7 @@ class Handover:
             path = decorator.removesuffix("()")
             if plain(path).rpartition(".")[2] in TRANSPARENT:
                 continue
+            self._answers.trace.ask(module.path, function.parent, path)
             for value in self._resolver.resolve(module, function.parent, path):
                 if isinstance(value, External) and self._catalog.has("offloads", value.name):
                     return Wrapping(keeps_thread=False)
@@ -172,6 +173,7 @@ class Handover:
         module = self._load(decorator.path)
         if module is None or not depth:
             return Wrapping()
+        self._answers.trace.look_into(decorator.path, decorator.index)
         facts = module.facts.functions[decorator.index]
         wrappers: list[FunctionValue] = []
         for path in facts.returns:
@@ -211,6 +213,7 @@ class Handover:
 
     def _dispatches(self, module: ProgramModule, function: Function, path: str) -> bool:
         """`@dispatch(async_twin)` calls the twin where a loop is running."""
+        self._answers.trace.see(module.path, f"calls {plain(path)}")
         calls = [call for call in module.facts.functions[function.parent].calls if call.target == path]
         given = [argument for call in calls if call.end_line < function.line for argument in call.arguments][-1:]
         twins = [value for argument in given for value in self._resolver.binding(module, function.parent, argument)]

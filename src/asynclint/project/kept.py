@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import asdict
+import zlib
+from array import array
+from base64 import b64decode, b64encode
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,115 +18,222 @@ from typing import TYPE_CHECKING, Any
 from asynclint.findings import Action, Context, Finding, Fix, Hop, Safety, Severity
 from asynclint.project.cache import Cache, checked, with_checksum
 from asynclint.project.sources import Sources, digest_of
+from asynclint.project.trace import unpacked
 
 if TYPE_CHECKING:
     from asynclint.project.modules import ProgramModule
+    from asynclint.project.parts import Description
     from asynclint.project.program import Program
 
 _FEW = 20
 """Files that are looked into for what has changed; where there are more, reading them is for several processes."""
+_TURNS = 16
+"""Runs whose traces are kept side by side."""
+_LOWER = (1 << 32) - 1
+_Root = tuple[int, int]
+"""The run that made findings, and their number in its trace."""
+
+
+class _DamageError(Exception):
+    """Something that is kept is not what was stored."""
+
+
+_DAMAGE = (_DamageError, zlib.error, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What reading it raises then; or if somebody has forged it."""
 
 
 class KeptFindings:
-    """What a run with the same settings over the same roots found, where that still holds.
+    """What runs with the same settings over the same roots found, where that still holds.
 
-    Files and directories keep their bit numbers from run to run, so that what a file's findings depend on is one `int`.
+    Each run keeps what it noted of which findings rest on which parts of which files. Where a file has changed, it is
+    held against the facts of its last version, part by part; findings go that rest on a part which is another now.
     """
 
     def __init__(self, store: Cache, question: str, sources: Sources, program: Callable[[], Program]) -> None:
-        """Look up what is kept.
+        """Look up what is kept, and begin to note.
 
         Args:
             question: All that findings depend on beside the sources: settings, roots, directory.
-            sources: Numbered as in the run before; must be empty.
             program: Gives the program of these sources; asked only where something has changed.
         """
         self._store = store
         self._run = digest_of(f"{_edition()}\n{question}".encode())
         self._sources = sources
+        self._program = program
         self._fresh: dict[str, tuple[int, list[Finding]]] = {}
-        self._confirmed: set[str] = set()
-        others: dict[str, str] = {}
+        self._confirmed: dict[str, list[Finding] | None] = {}
+        """Findings that still hold, if they are to be written again: a line in a chain has another number."""
+        sources.trace.is_noted = True
         self._stored: list[Any] = store.rows("SELECT value FROM runs WHERE key = ?", self._run)
+        self._begin()
+        try:
+            self._look_up()
+        except _DAMAGE:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Begin with nothing."""
+        self._turn = 0
+        self._known: dict[str, str] = {}
+        self._changed: dict[str, str] = {}
+        self._rows: dict[str, tuple[_Root, str]] = {}
+        self._moved: dict[str, tuple[ProgramModule, dict[int, int]]] = {}
+        """Files that have changed, as findings name them, with where the lines are now of what has not."""
+
+    def _look_up(self) -> None:
         for (value,) in self._stored:
-            with suppress(ValueError, TypeError, RecursionError):
-                for name, known in json.loads(checked(value) or "[]"):
-                    sources.bit(name)
-                    if sources.digest(name) != known:
-                        others[name] = known
-        self._same: dict[str, ProgramModule] = {}
-        """Files that have changed, but not in what they mean, as findings name them."""
-        self._changed = self._edited = 0
-        for name, known in others.items():
-            module = program().reread(name, known) if len(others) <= _FEW else None
-            if module is None:
-                self._changed |= sources.bit(name)
-            else:
-                self._edited |= sources.bit(name)
-                self._same[module.shown] = module
-        self._rows: dict[str, tuple[int, str]] = {}
-        if self._stored:
-            for path, value in store.rows("SELECT path, value FROM findings WHERE run = ?", self._run):
-                mask, _, text = (checked(value) or "").partition(" ")
-                with suppress(ValueError):
-                    self._rows[path] = int(mask, 16), text
+            turn, known = json.loads(_intact(value))
+            self._turn, self._known = int(turn), dict(known)
+        self._changed = {name: old for name, old in self._known.items() if self._sources.digest(name) != old}
+        rows = self._store.rows("SELECT path, value FROM findings WHERE run = ?", self._run) if self._stored else ()
+        for path, value in rows:
+            turn, number, text = _intact(value).split(" ", 2)
+            self._rows[path] = (int(turn), int(number)), text
+        if self._changed:
+            stale = self._stale()
+            self._rows = {path: row for path, row in self._rows.items() if row[0] not in stale}
+
+    # -- what has changed --------------------------------------------------------------------------------------------
+
+    def _stale(self) -> set[_Root]:
+        """What rests on a part that has changed."""
+        starts: defaultdict[int, list[int]] = defaultdict(list)
+        for name, digest in self._changed.items():
+            both = self._program().described(name, digest) if len(self._changed) <= _FEW else None
+            if both is not None:
+                before, now = both
+                self._moved[now.module.shown] = now.module, before.moved(now)
+            for turn, what, number in self._parts(name):
+                if not (self._sources.is_as_seen(name, what) if both is None else _is_same(both, what)):
+                    starts[turn].append(number)
+        return {(turn, number) for turn, numbers in starts.items() for number in self._reached(turn, numbers)}
+
+    def _parts(self, place: str) -> Iterator[tuple[int, str, int]]:
+        """The parts that were looked at of a file or directory: in which run, which, and their numbers there."""
+        query = "SELECT turn, value FROM parts WHERE run = ? AND place = ?"
+        for turn, value in self._store.rows(query, self._run, place):
+            for what, number in json.loads(_intact(value)).items():
+                yield turn, what, number
+
+    def _reached(self, turn: int, starts: Iterable[int]) -> set[int]:
+        """All that rests on something in the trace of a run."""
+        links: array[int] = array("Q")
+        for (value,) in self._store.rows("SELECT value FROM links WHERE run = ? AND turn = ?", self._run, turn):
+            links = unpacked(b64decode(_intact(value)))
+        reached: set[int] = set()
+        pending = list(starts)
+        while pending:
+            number = pending.pop()
+            for index in range(bisect_left(links, number << 32), bisect_left(links, (number + 1) << 32)):
+                asker = links[index] & _LOWER
+                if asker not in reached:
+                    reached.add(asker)
+                    pending.append(asker)
+        return reached
+
+    # -- findings ----------------------------------------------------------------------------------------------------
 
     def get(self, path: str) -> list[Finding] | None:
         """The findings in a file, if nothing they were drawn from has changed."""
-        mask, text = self._rows.get(path, (0, ""))
-        if not mask or mask & self._changed:
+        if path not in self._rows:
             return None
         try:
-            findings = [_finding(data) for data in json.loads(text)]
-        except (ValueError, TypeError, LookupError, RecursionError):
+            kept = [_finding(data) for data in json.loads(self._rows[path][1])]
+        except _DAMAGE:
             return None
-        if not all(self._reads_so(hop) for finding in findings for hop in finding.chain):
-            return None
-        self._confirmed.add(path)
+        findings: list[Finding] = []
+        for finding in kept:
+            chain = tuple(filter(None, map(self._hop, finding.chain)))
+            if len(chain) < len(finding.chain):
+                return None
+            findings.append(replace(finding, chain=chain))
+        self._confirmed[path] = None if findings == kept else findings
         return findings
 
-    def _reads_so(self, hop: Hop) -> bool:
-        """Whether the line of a hop is what it was."""
-        module = self._same.get(hop.path)
-        return module is None or module.line(hop.line).strip() == hop.text
+    def _hop(self, hop: Hop) -> Hop | None:
+        """A hop where it is now, if its line reads as it did."""
+        module, lines = self._moved.get(hop.path, (None, {}))
+        if module is None:
+            return hop
+        line = lines.get(hop.line, 0)
+        return replace(hop, line=line) if module.line(line).strip() == hop.text and line else None
 
-    def put(self, path: str, mask: int, findings: list[Finding]) -> None:
-        """Keep the findings in a file, drawn from the sources in `mask`."""
-        self._fresh[path] = mask, findings
+    def put(self, path: str, root: int, findings: list[Finding]) -> None:
+        """Keep the findings in a file, by their number in the trace."""
+        self._fresh[path] = root, findings
 
     def save(self) -> None:
         """Write what was put, unless another run has written meanwhile: it is right, too."""
-        if not self._fresh and not self._changed and not self._edited:
+        if not self._fresh and not self._changed:
             return
-        names = with_checksum(json.dumps([(name, self._sources.digest(name)) for name in self._sources.names]))
-        gone = [
+        for path in self._rows.keys() - self._confirmed.keys():
+            self.get(path)  # of files that this run did not ask about
+        turn = self._turn + 1
+        roots = {path: self._rows[path][0] for path in self._confirmed}
+        roots |= {path: (turn, root) for path, (root, _) in self._fresh.items()}
+        turns = {at for at, _ in Counter(at for at, _ in roots.values()).most_common(_TURNS - 1)} | {turn}
+        written = {path: findings for path, findings in self._confirmed.items() if findings is not None}
+        written |= {path: findings for path, (_, findings) in self._fresh.items()}
+        trace = self._sources.trace
+        digests = {name: self._sources.digest(name) for name in (*self._known, *trace.parts)}
+        links = with_checksum(b64encode(trace.packed()).decode())
+        parts = ((self._run, place, turn, with_checksum(json.dumps(seen))) for place, seen in trace.parts.items())
+        gone = [(self._run, at) for at in self._column("SELECT turn FROM links WHERE run = ?") if at not in turns]
+        lost = [
             (self._run, path)
-            for path, (mask, _) in self._rows.items()
-            if mask & (self._changed | self._edited) and path not in self._fresh and path not in self._confirmed
+            for path in self._column("SELECT path FROM findings WHERE run = ?")
+            if roots.get(path, (0, 0))[0] not in turns
         ]
         rows = [
-            (self._run, path, with_checksum(f"{mask:x} {json.dumps([asdict(f) for f in findings])}"))
-            for path, (mask, findings) in self._fresh.items()
+            (self._run, path, with_checksum(" ".join([*map(str, roots[path]), _text(findings)])))
+            for path, findings in written.items()
+            if roots[path][0] in turns
         ]
         self._store.write(
             [
                 (
                     "INSERT OR REPLACE INTO runs VALUES (?, ?, CAST(strftime('%s', 'now') AS INTEGER))",
-                    [(self._run, names)],
+                    [(self._run, with_checksum(json.dumps((turn, digests))))],
                 ),
-                ("DELETE FROM findings WHERE run = ? AND path = ?", gone),
+                ("DELETE FROM findings WHERE run = ? AND path = ?", lost),
                 ("INSERT OR REPLACE INTO findings VALUES (?, ?, ?)", rows),
+                ("DELETE FROM links WHERE run = ? AND turn = ?", gone),
+                ("INSERT OR REPLACE INTO links VALUES (?, ?, ?)", [(self._run, turn, links)]),
+                ("DELETE FROM parts WHERE run = ? AND turn = ?", gone),
+                ("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?)", parts),
                 *_FORGET,
             ],
             provided=("SELECT value FROM runs WHERE key = ?", self._run, self._stored),
         )
 
+    def _column(self, query: str) -> list[Any]:
+        """The values that a query for this run gives."""
+        return [value for (value,) in self._store.rows(query, self._run)]
+
 
 _FORGET: list[tuple[str, list[Any]]] = [
     ("DELETE FROM runs WHERE key NOT IN (SELECT key FROM runs ORDER BY used DESC LIMIT ?)", [(8,)]),
     ("DELETE FROM findings WHERE run NOT IN (SELECT key FROM runs WHERE ?)", [(True,)]),
+    ("DELETE FROM links WHERE run NOT IN (SELECT key FROM runs WHERE ?)", [(True,)]),
+    ("DELETE FROM parts WHERE run NOT IN (SELECT key FROM runs WHERE ?)", [(True,)]),
 ]
 """Projects are checked with few settings: of the runs, the last ones are kept."""
+
+
+def _is_same(both: tuple[Description, Description], what: str) -> bool:
+    before, now = both
+    return before.of(what) == now.of(what)
+
+
+def _intact(value: object) -> str:
+    text = checked(value)
+    if text is None:
+        raise _DamageError
+    return text
+
+
+def _text(findings: list[Finding]) -> str:
+    return json.dumps([asdict(finding) for finding in findings])
 
 
 def _finding(data: dict[str, Any]) -> Finding:

@@ -8,6 +8,7 @@ from functools import cache
 from asynclint.catalog import Catalog
 from asynclint.project.answers import Answers
 from asynclint.project.modules import ModuleMap, ProgramModule
+from asynclint.project.trace import Trace
 from asynclint.project.values import (
     Alias,
     ClassValue,
@@ -45,6 +46,7 @@ class Members:
         self._load = load
         self._catalog = catalog
         self._answers = answers
+        self.trace: Trace = answers.trace
         self._external_attribute = cache(self._find_external_attribute)
         self._external_result = cache(self._find_external_result)
 
@@ -116,7 +118,9 @@ class Members:
     def looked_up(self, value: ClassValue | Instance, name: str) -> list[tuple[Value, bool]]:
         """What the classes of `value` hold under `name`, each with whether reading it calls it (a property)."""
         if isinstance(value, Instance) and value.after is not None:
-            return self._look_up(value, name)
+            found = self._look_up(value, name)
+            self.trace.look_at(found)
+            return found
         cls = value.cls if isinstance(value, Instance) else value
         # Whether it is an instance makes no difference here.
         key = ("member", cls.path, cls.index, name)
@@ -125,8 +129,8 @@ class Members:
     def _look_up(self, value: ClassValue | Instance, name: str) -> list[tuple[Value, bool]]:
         for owner in self._owners(value):
             if isinstance(owner, ClassValue):
-                module, fact = self.class_facts(owner)
-                if (attributes := fact.attributes.get(name)) is not None:
+                module, attributes = self._own_attribute(owner, name)
+                if attributes is not None:
                     return self._bound(module, attributes, value if isinstance(value, ClassValue) else value.cls)
             elif isinstance(owner, External):
                 inherited = self._catalog.canonical(f"{owner.name}.{name}")
@@ -140,10 +144,22 @@ class Members:
             return False
         for owner in self._owners(value):
             if isinstance(owner, ClassValue):
-                attributes = self.class_facts(owner)[1].attributes.get(name)
+                attributes = self._own_attribute(owner, name)[1]
                 if attributes is not None:
                     return any(binding.startswith("def ") for _, binding in attributes)
         return False
+
+    def has_attribute(self, value: ClassValue | Instance, name: str) -> bool:
+        """Whether a class of the program among those of `value` binds a name."""
+        owners = (owner for owner in self._owners(value) if isinstance(owner, ClassValue))
+        return any(self._own_attribute(owner, name)[1] is not None for owner in owners)
+
+    def _own_attribute(self, cls: ClassValue, name: str) -> tuple[ProgramModule, list[tuple[int, str]] | None]:
+        """The module of a class, and what the class itself binds to a name; `None` if it does not."""
+        module, fact = self.class_facts(cls)
+        if self.trace.is_noted:
+            self.trace.see(cls.path, f"attribute {fact.qualname}.{name}")
+        return module, fact.attributes.get(name)
 
     def _owners(self, value: ClassValue | Instance) -> Iterator[Value]:
         """The classes in which attributes of `value` are looked up, in order."""
@@ -299,6 +315,8 @@ class Members:
 
     def _bases(self, cls: ClassValue) -> list[Value]:
         module, fact = self.class_facts(cls)
+        for path in fact.bases:
+            self.trace.ask(module.path, fact.scope, path)
         return [base for path in fact.bases for base in self.resolve(module, fact.scope, path)]
 
     def _linearised(self, cls: ClassValue) -> list[Value]:

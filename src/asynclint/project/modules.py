@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from asynclint.project.sources import Sources
 from asynclint.syntax import Module
@@ -15,7 +15,6 @@ from asynclint.syntax import Module
 if TYPE_CHECKING:
     from asynclint.project.values import Values
 
-T = TypeVar("T")
 _TESTS = {"test", "tests"}
 
 
@@ -29,25 +28,17 @@ class ProgramModule:
         own: Binding value to what it stands for, of those that mean the module's own functions and classes.
     """
 
-    __slots__ = ("_bound", "_class_names", "_lines", "_number", "_shown", "facts", "is_test", "own", "path")
+    __slots__ = ("_bound", "_class_names", "_lines", "_shown", "facts", "is_test", "own", "path")
 
-    def __init__(
-        self, path: str, facts: Module, lines: list[str] | None = None, *, bit: int = 1, is_test: bool = False
-    ) -> None:
+    def __init__(self, path: str, facts: Module, lines: list[str] | None = None, *, is_test: bool = False) -> None:
         self.path: str = path
         self.facts: Module = facts
-        self._number = bit.bit_length()
         self.is_test: bool = is_test
         self.own: dict[str, Values] = {}
         self._bound: dict[int, dict[str, list[int]]] = {}
         self._class_names: frozenset[str] | None = None
         self._lines = lines
         self._shown = ""
-
-    @property
-    def bit(self) -> int:
-        """Stands for the module among the `Sources` of an answer."""
-        return 1 << self._number >> 1  # not kept: the bits of many modules would be long numbers
 
     @property
     def shown(self) -> str:
@@ -139,29 +130,27 @@ class ModuleMap:
         self.roots: list[str] = [os.path.abspath(root) for root in roots]
         self._sources = sources or Sources()
         self._follows = follows or (lambda _: False)
-        self._absolute: dict[tuple[str, str], str] = {}
+        self._absolute: dict[tuple[str, str], tuple[str, int]] = {}
         self._own: dict[str, tuple[str, int]] = {}
         self._within: dict[tuple[str, str], tuple[str, int]] = {}
-        self._root_bits = sum({self._sources.bit(root) for root in self.roots})
 
     def absolute(self, name: str, importer: str) -> str:
         """The location of the top-level module or package that a module imports, or `""`.
 
         It is looked for where the importing module's own top-level package lies, and then in the roots.
         """
-        own, mask = self._own.get(importer) or self._noting(self._own, importer, self._find_own, importer)
-        self._sources.mask |= self._root_bits | mask
+        remembered = self._sources.trace.remembered
+        own = remembered(self._own, importer, self._find_own, importer)
         # A package's parent is no place to look for the standard library; a script's directory is.
         if own and name in sys.stdlib_module_names and own != os.path.dirname(importer):
             own = ""
-        found = self._absolute.get((own, name))
-        if found is None:
-            # The interpreter never looks for its built-in modules on the path.
-            builtin = name in sys.builtin_module_names
-            places = [own, *self.roots, *(installed_roots() if self._follows(name) else ())]
-            found = next(filter(None, (self.within(root, name) for root in places if root and not builtin)), "")
-            self._absolute[own, name] = found
-        return found
+        return remembered(self._absolute, (own, name), self._find_absolute, own, name)
+
+    def _find_absolute(self, own: str, name: str) -> str:
+        # The interpreter never looks for its built-in modules on the path.
+        builtin = name in sys.builtin_module_names
+        places = [own, *self.roots, *(installed_roots() if self._follows(name) else ())]
+        return next(filter(None, (self.within(root, name) for root in places if root and not builtin)), "")
 
     def _find_own(self, importer: str) -> str:
         """The directory in which the topmost package around a module lies, if that is below the roots, but not one."""
@@ -185,19 +174,7 @@ class ModuleMap:
 
     def within(self, location: str, name: str) -> str:
         """The submodule `name` of the package at `location` (its `__init__.py` or its directory), or `""`."""
-        key = (location, name)
-        found, mask = self._within.get(key) or self._noting(self._within, key, self._look_within, location, name)
-        self._sources.mask |= mask
-        return found
-
-    def _noting(
-        self, known: dict[T, tuple[str, int]], key: T, look: Callable[..., str], *where: str
-    ) -> tuple[str, int]:
-        """Remember where something lies, with the directories that were looked at."""
-        outer, self._sources.mask = self._sources.mask, 0
-        found = known[key] = look(*where), self._sources.mask
-        self._sources.mask = outer
-        return found
+        return self._sources.trace.remembered(self._within, (location, name), self._look_within, location, name)
 
     def _look_within(self, location: str, name: str) -> str:
         if location.endswith(".py"):
@@ -206,14 +183,14 @@ class ModuleMap:
                 return ""
         else:
             directory = location
-        entries = self._sources.listing(directory)
-        if entries.get(name):
+        is_directory = self._sources.entry(directory, name)
+        if is_directory:
             package = os.path.join(directory, name)
             if self._sources.is_package(package):
                 return os.path.join(package, "__init__.py")
-        if entries.get(f"{name}.py") is False:
+        if self._sources.entry(directory, f"{name}.py") is False:
             return os.path.join(directory, f"{name}.py")
-        return os.path.join(directory, name) if entries.get(name) and self._holds_python(name, directory) else ""
+        return os.path.join(directory, name) if is_directory and self._holds_python(name, directory) else ""
 
     def _holds_python(self, name: str, directory: str) -> bool:
         """A directory without modules is not a namespace package, but data that bears an identifier's name."""

@@ -63,6 +63,7 @@ class Overrides:
             if path != home.path and not self._mentions(path, fact.name.encode()):
                 continue
             module = self._load(path)
+            self._answers.trace.see(path, "classes")
             for index, cls in enumerate(module.facts.classes if module is not None else ()):
                 value = ClassValue(path, index)
                 if cls.bases and value != base and base in self._resolver.resolution_order(value):

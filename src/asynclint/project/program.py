@@ -19,13 +19,15 @@ from asynclint.catalog import Catalog, builtin_catalog
 from asynclint.project.cache import Cache
 from asynclint.project.modules import ModuleMap, ProgramModule, decode
 from asynclint.project.sources import Sources, digest_of, may_run_on_loop, read_source
+from asynclint.project.trace import WHOLE
 from asynclint.syntax import Call, Function, Module, SourceError, extract
 
 if TYPE_CHECKING:
     from asynclint.project.blocking import Blocked
     from asynclint.project.effects import Effect
+    from asynclint.project.parts import Description, Settler
     from asynclint.project.questions import Questions
-    from asynclint.project.values import FunctionValue, Value, Values
+    from asynclint.project.values import ClassValue, FunctionValue, Value, Values
 
 _TEXTS = 512
 """How many texts are kept in memory."""
@@ -37,8 +39,7 @@ class Program:
     Nothing of the program is imported or executed: it is read as text.
 
     Attributes:
-        sources: Which files and directories the answers since its `mask` was last set were drawn from; noted only where
-            there is a cache.
+        sources: Its files and directories.
         seconds: CPU seconds spent on getting facts, by the way they were got.
     """
 
@@ -55,13 +56,13 @@ class Program:
         """Make a program of the modules below `roots`; nothing is read yet.
 
         Args:
-            sources: What its files are numbered by, where that was begun before.
+            sources: Its files and directories, where they have been looked at before.
             catalog: Gives what is known of libraries, when that is first needed.
             follow: Installed packages that belong to it as well; `installed`: all that the catalogue says nothing of.
             likely: Tell of blocking calls that are only likely as well as of proven ones.
         """
         self._read_catalog = catalog
-        self.sources: Sources = sources or Sources(are_noted=cache is not None)
+        self.sources: Sources = sources or Sources()
         self._cache = cache
         self._likely = likely
         self._loaded: dict[str, ProgramModule | None] = {}
@@ -99,14 +100,15 @@ class Program:
             SourceError: It is not a Python module.
         """
         name = os.path.abspath(path)
-        module = self._loaded.get(name)
-        if module is None:
-            if source is None:
-                source = read_source(name)
-            if self.sources.are_noted:
-                self.sources.digests[name] = digest_of(source)
-            module = self._loaded[name] = self._made(name, self._facts(source))
-        self.sources.mask |= module.bit
+        self.sources.trace.see(name, WHOLE)
+        return self._loaded.get(name) or self._load(name, source)
+
+    def _load(self, path: str, source: bytes | None = None) -> ProgramModule:
+        if source is None:
+            source = read_source(path)
+        if self.sources.trace.is_noted:
+            self.sources.digests[path] = digest_of(source)
+        module = self._loaded[path] = self._made(path, self._facts(source))
         return module
 
     def load_source(self, path: str | Path, source: bytes, tree: ast.Module | None = None) -> ProgramModule:
@@ -121,7 +123,6 @@ class Program:
         if known is not None and known.facts == facts:
             facts = known.facts  # answers may speak of what was added to them
         module = self._loaded[name] = self._made(name, facts, decode(source).split("\n"))
-        self.sources.mask |= module.bit
         if known is not None:
             if known.facts is facts:
                 module.own = known.own
@@ -130,7 +131,7 @@ class Program:
         return module
 
     def _made(self, path: str, facts: Module, lines: list[str] | None = None) -> ProgramModule:
-        return ProgramModule(path, facts, lines, bit=self.sources.bit(path), is_test=self._map.is_test(path))
+        return ProgramModule(path, facts, lines, is_test=self._map.is_test(path))
 
     def _facts(self, source: bytes, tree: ast.Module | None = None) -> Module:
         start = time.process_time()
@@ -161,7 +162,7 @@ class Program:
         source = read_source(path)
         if only_async and not may_run_on_loop(source):
             return None
-        digest, facts = digest_of(source) if self.sources.are_noted else "", extract(source)
+        digest, facts = digest_of(source) if self.sources.trace.is_noted else "", extract(source)
         return digest, facts if self._cache is None else facts.to_text()
 
     def preload(self, path: str, digest: str, facts: str | Module) -> None:
@@ -181,17 +182,17 @@ class Program:
                 self._loaded[path] = self._made(path, facts)
         return path in self._loaded
 
-    def reread(self, path: str, digest: str) -> ProgramModule | None:
-        """The module in a file whose digest has been another, if it had the same facts then: a comment changes none."""
-        cache = self._cache
-        before = "" if cache is None else cache.text(cache.key(digest))
-        if cache is None or not before:
-            return None
+    def described(self, path: str, digest: str) -> tuple[Description, Description] | None:
+        """A module as it was when its file had another digest, and as it is; `None` if either is not known."""
+        from asynclint.project.parts import Description
+
+        facts = None if self._cache is None else self._cache.get(self._cache.key(digest))
         try:
-            module = self.load(path)
+            source = read_source(path)
+            now = self._loaded.get(path) or self._load(path, source)
         except (OSError, SourceError):
             return None
-        return module if cache.text(cache.key(self.sources.digest(path))) == before else None
+        return (Description(self._made(path, facts)), Description(now, source)) if facts is not None else None
 
     def loaded(self, path: str) -> ProgramModule | None:
         """The module in a file, if it has been loaded."""
@@ -216,27 +217,36 @@ class Program:
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
+    def settle(self) -> None:
+        """Link the answers given so far to the parts of files that they rest on."""
+        if self.sources.trace.answers:
+            self._settler.settle()
+
+    @cached_property
+    def _settler(self) -> Settler:
+        from asynclint.project.parts import Settler
+
+        return Settler(self.sources.trace, self._loaded.get)
+
     def _try_load(self, path: str) -> ProgramModule | None:
         module = self._loaded.get(path)
-        if module is not None:
-            if self.sources.are_noted:
-                self.sources.mask |= module.bit
-            return module
-        self.sources.mask |= self.sources.bit(path)
-        if path not in self._loaded:
-            try:
-                return self.load(path)
-            except (OSError, SourceError):
-                self._loaded[path] = None
-        return None
+        if module is None:
+            if path not in self._loaded:
+                try:
+                    return self._load(path)
+                except (OSError, SourceError):
+                    self._loaded[path] = None
+            self.sources.trace.see(path, WHOLE)
+        return module
 
     def _mentions(self, path: str, word: bytes) -> bool:
         """Whether the text of a file holds a word; a file that cannot be read holds none."""
-        self.sources.mask |= self.sources.bit(path)
         try:
-            return word in self._text(path)
+            is_there = word in self._text(path)
         except OSError:
-            return False
+            is_there = False
+        self.sources.trace.see(path, f"{'has' if is_there else 'lacks'} {word.decode()}")
+        return is_there
 
     def resolve(self, module: ProgramModule, function: int, path: str) -> Values:
         """What an access path in function number `function` may stand for; empty when that is not known."""
@@ -246,12 +256,22 @@ class Program:
         """The same for a binding value, or an argument of a call."""
         return self._questions.resolver.binding(module, function, value)
 
-    def function(self, value: FunctionValue) -> Function:
-        """The facts of a function."""
+    def home(self, value: FunctionValue | ClassValue) -> ProgramModule:
+        """The module of a function or class."""
         module = self._try_load(value.path)
         if module is None:
-            raise AssertionError("a function value comes from a module that was loaded")
-        return module.facts.functions[value.index]
+            raise AssertionError("a value of the program comes from a module that was loaded")
+        return module
+
+    def function(self, value: FunctionValue) -> Function:
+        """The facts of a function."""
+        self.sources.trace.look_into(value.path, value.index)
+        return self.home(value).facts.functions[value.index]
+
+    def bases(self, value: ClassValue) -> list[str]:
+        """The access paths of the bases of a class."""
+        self.sources.trace.look_at(value)
+        return self.home(value).facts.classes[value.index].bases
 
     def has(self, value: Value, name: str) -> bool:
         """Whether a class or module of the program has an attribute, though nothing may be known of its value."""

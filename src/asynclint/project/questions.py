@@ -36,12 +36,13 @@ class Questions:
         likely: bool,
     ) -> None:
         self._load = load
-        answers = Answers(sources)
+        self._trace = sources.trace
+        answers = Answers(sources.trace)
         self.resolver: Resolver = Resolver(modules, load, catalog, answers)
         self.effects: Effects = Effects(self.resolver, load, catalog, answers)
         overrides = Overrides(self.resolver, load, mentions, sources, answers)
         graph = CallGraph(self.resolver, load, catalog, answers, overrides)
-        self._blocking = Blocking(graph, load, Kinds(self.resolver, catalog), sources, likely=likely)
+        self._blocking = Blocking(graph, load, Kinds(self.resolver, catalog), sources.trace, likely=likely)
         self._blocked: dict[str, list[Blocked]] = {}
 
     def blocked(self, module: ProgramModule) -> list[Blocked]:
@@ -55,11 +56,10 @@ class Questions:
         """Whether a class or module of the program has an attribute, though nothing may be known of its value."""
         match value:
             case ClassValue() | Instance():
-                order = self.resolver.resolution_order(value if isinstance(value, ClassValue) else value.cls)
-                facts = (self.resolver.class_facts(cls)[1] for cls in order if isinstance(cls, ClassValue))
-                return any(name in fact.attributes for fact in facts)
+                return self.resolver.has_attribute(value, name)
             case ModuleValue(location):
                 module = self._load(location)
+                self._trace.see(location, f"name {name}")
                 return module is not None and name in module.facts.exports
             case _:
                 return False

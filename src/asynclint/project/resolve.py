@@ -97,6 +97,8 @@ class Resolver(Members):
     def exported(self, module: ProgramModule, name: str) -> Values:
         """What a module binds to a name."""
         if name not in module.facts.exports and not module.facts.stars:
+            if self.trace.is_noted:
+                self.trace.see(module.path, "builtins" if name in _BUILTINS else f"name {name}")
             return ()
         return self._answers.get((module.path, -1, name), (), self._exported, (module, name))
 

@@ -1,4 +1,4 @@
-"""The files and directories that answers are drawn from."""
+"""The files and directories of a program."""
 
 from __future__ import annotations
 
@@ -6,46 +6,46 @@ import os
 import stat
 from hashlib import blake2b
 
+from asynclint.project.trace import WHOLE, Trace
+
 
 class Sources:
-    """Which files and directories the answers being worked out are drawn from.
-
-    A set of them is an `int` with a bit for each, so that uniting sets costs next to nothing.
+    """Files and directories, as they were when they were first looked at.
 
     Attributes:
-        mask: What was looked at since `mask` was last set.
-        names: Bit number to file or directory.
-        are_noted: Somebody will ask; otherwise all sets are empty.
+        trace: Which answers rest on which of them.
         digests: File or directory to what `digest` says of it.
     """
 
-    __slots__ = ("_listings", "_numbers", "are_noted", "digests", "mask", "names")
+    __slots__ = ("_listings", "digests", "trace")
 
-    def __init__(self, *, are_noted: bool = True) -> None:
-        self.are_noted: bool = are_noted
-        self.mask: int = 0
-        self.names: list[str] = []
+    def __init__(self, trace: Trace | None = None) -> None:
+        self.trace: Trace = trace or Trace()
         self.digests: dict[str, str] = {}
-        self._numbers: dict[str, int] = {}
         self._listings: dict[str, dict[str, bool]] = {}
-
-    def bit(self, name: str) -> int:
-        """The set that holds just this file or directory."""
-        if not self.are_noted:
-            return 0
-        number = self._numbers.get(name)
-        if number is None:
-            number = self._numbers[name] = len(self.names)
-            self.names.append(name)
-        return 1 << number  # not kept: the bits of many files would be long numbers
-
-    def named(self, mask: int) -> list[str]:
-        """The files and directories of a set."""
-        return [self.names[number] for number, bit in enumerate(reversed(f"{mask:b}")) if bit == "1"]
 
     def listing(self, directory: str) -> dict[str, bool]:
         """Entries of a directory that may be modules, and whether each is a directory itself."""
-        self.mask |= self.bit(directory)
+        self.trace.see(directory, WHOLE)
+        return self._listed(directory)
+
+    def entry(self, directory: str, name: str) -> bool | None:
+        """Whether what may be a module is a directory itself; `None` if there is nothing of that name."""
+        found = self._listed(directory).get(name)
+        if self.trace.is_noted:
+            self.trace.see(directory, f"{found} {name}")
+        return found
+
+    def is_package(self, directory: str) -> bool:
+        """Whether a directory is a package with an initialiser."""
+        return self.entry(directory, "__init__.py") is False
+
+    def is_as_seen(self, directory: str, what: str) -> bool:
+        """Whether what `entry` said of a directory still holds."""
+        found, _, name = what.partition(" ")
+        return bool(name) and found == str(self._listed(directory).get(name))
+
+    def _listed(self, directory: str) -> dict[str, bool]:
         listing = self._listings.get(directory)
         if listing is None:
             listing = {}
@@ -62,17 +62,13 @@ class Sources:
             self._listings[directory] = listing
         return listing
 
-    def is_package(self, directory: str) -> bool:
-        """Whether a directory is a package with an initialiser."""
-        return "__init__.py" in self.listing(directory)
-
     def digest(self, name: str) -> str:
         """What changes whenever a file, or the names in a directory, do."""
         digest = self.digests.get(name)
         if digest is None:
             try:
                 if os.path.isdir(name):
-                    digest = digest_of(os.fsencode("\n".join(sorted(self.listing(name)))))
+                    digest = digest_of(os.fsencode("\n".join(sorted(self._listed(name)))))
                 else:
                     digest = digest_of(read_source(name))
             except OSError:

@@ -31,7 +31,7 @@ def gives_data(module: ProgramModule, index: int, path: str, callee: Value, prog
         return False
     if function.annotation:
         return _is_data(program.resolve(module, index, path), program)
-    home = program.load(callee.path)
+    home = program.home(callee)
     given = [value for value in function.returns if not _is_made_by_sink(home, callee.index, value, program)]
     # What is not known may be a function; but not where another `return` gives data.
     values = [value for result in given for value in program.binding(home, callee.index, result)]
@@ -62,7 +62,6 @@ def _may_be_callable(value: Value, program: Program) -> bool:
         case ExternalInstance(name):
             return name in _ANYTHING or not (name.startswith("builtins.") or name in program.catalog.classes)
         case Instance(cls):
-            fact = program.load(cls.path).facts.classes[cls.index]
-            return bool(fact.bases) or "__call__" in fact.attributes
+            return bool(program.bases(cls)) or program.has(value, "__call__")
         case _:
             return not isinstance(value, (Collection, Parts))

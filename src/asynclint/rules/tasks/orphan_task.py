@@ -38,7 +38,7 @@ def _spawner(value: Value, program: Program) -> str:
         return program.catalog.canonical(value.name) if program.catalog.has("spawns", value.name) else ""
     if isinstance(value, FunctionValue):
         function = program.function(value)
-        module = program.load(value.path)
+        module = program.home(value)
         # `return asyncio.create_task(…)`; what is stored first is returned by name.
         for call in function.calls if not function.is_async else ():
             makers = program.targets(module, value.index, call) if call.use == "return" else ()
