@@ -14,7 +14,7 @@ import pytest
 
 from asynclint.checking import Checker
 from asynclint.findings import Finding
-from asynclint.project.cache import Cache, with_checksum
+from asynclint.project.cache import FILES, Cache, with_checksum
 from asynclint.project.discovery import Files
 from asynclint.running import Runner
 from asynclint.settings import Settings
@@ -210,6 +210,170 @@ def test_a_file_that_cannot_be_analysed_is_looked_at_again_when_it_is_mended(pro
     assert [finding.code for finding in checked(program, tmp_path / "cache")[0]] == ["ASY201"]
 
 
+LIBRARY = """\
+import time
+from tools import Spring, wind
+
+
+class Clock(Spring):
+    def __init__(self):
+        self.hand = wind
+
+    def tick(self):
+        self.pause()
+
+    def pause(self):
+        time.sleep(1)
+
+
+class Watch(Clock):
+    strap = None
+
+    def late(self):
+        return super().pause
+
+
+class Gear:
+    def turn(self):
+        raise NotImplementedError
+
+
+class Wheel(Gear):
+    def turn(self):
+        time.sleep(1)
+
+
+def early():
+    time.sleep(1)
+
+
+async def later():
+    early()
+
+
+def idle():
+    str(1)
+
+
+def through(twin):
+    return lambda function: function
+
+
+@through(idle)
+def both():
+    time.sleep(1)
+"""
+CALLERS = {
+    "calls_both": "from library import both\n\nasync def main():\n    both()\n",
+    "calls_early": "from library import early\n\nasync def main():\n    early()\n",
+    "calls_idle": "from library import idle\n\nasync def main():\n    idle()\n",
+    "waits": "from library import later\n\nasync def main():\n    await later()\n",
+    "ticks": "from library import Clock\n\nasync def main():\n    Clock().tick()\n",
+    "watches": "from library import Watch\n\nasync def main():\n    Watch().tick()\n",
+    "lates": "from library import Watch\n\nasync def main():\n    Watch().late()\n",
+    "winds": "from library import Clock\n\nasync def main():\n    Clock().hand()\n",
+    "springs": "from library import Clock\n\nasync def main():\n    Clock().jump()\n",
+    "turns": "from library import Gear\n\nasync def main(gear: Gear):\n    gear.turn()\n",
+    "shadows": "from library import *\n\nasync def main():\n    early()\n    print()\n",
+}
+CLOCKS = {"ticks", "watches", "lates", "winds", "springs"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "looked_at"),
+    [
+        ("import time\n", "# a line more\nimport time\n", set()),
+        ("str(1)\n", "str(1)\n\n\ndef other():\n    pass\n", set()),
+        ("    def tick", "    def other(self):\n        pass\n\n    def tick", {"watches", "lates", "springs"}),
+        ("    early()\n", "    early()\n    early()\n", set()),
+        ("    early()\n", "    early()  # noqa: ASY201\n", set()),
+        ("str(1)\n", "time.sleep(1)\n", {"calls_idle"}),
+        ("str(1)\n", "return early()\n", {"calls_idle", "calls_both"}),
+        ("str(1)\n", "str(1)\n\n\nprint = idle\n", {"shadows", "calls_idle", "lates"}),
+        ("def idle", "def rest", {"calls_idle", "calls_both"}),
+        ("def early():\n", "def early():\n    'Waits.'\n", {"calls_early", "shadows"}),
+        ("def early", "async def early", {"calls_early", "shadows"}),
+        ("(idle)", "(later)", {"calls_both"}),
+        ("time.sleep(1)\n\n\nclass Watch", "idle()\n\n\nclass Watch", {"ticks", "watches"}),
+        ("        self.pause()", "        pass", {"ticks", "watches"}),
+        ("    def pause", "    @property\n    def pause", {"ticks", "watches", "lates"}),
+        ("self.hand = wind", "self.hand = idle", {"winds"}),
+        ("Spring, wind", "wind", CLOCKS | {"turns"}),
+        ("Spring, wind", "wind, Spring", set()),
+        ("Clock(Spring)", "Clock(dict)", CLOCKS | {"turns"}),
+        ("strap = None", "pause = idle", {"watches", "lates"}),
+        ("class Wheel", "class Half(Gear):\n    turn = idle\n\n\nclass Wheel", {"turns"}),
+    ],
+)
+def test_only_what_rests_on_the_changed_part_of_a_file_is_looked_at(
+    before: str, after: str, looked_at: set[str], tmp_path: Path
+) -> None:
+    root = tmp_path / "program"
+    root.mkdir()
+    for name, text in CALLERS.items():
+        (root / f"{name}.py").write_text(text)
+    slow = "    time.sleep(1)\n"
+    (root / "tools.py").write_text(f"import time\n\ndef wind():\n{slow}\nclass Spring:\n  def jump(self):\n{slow}")
+    (root / "library.py").write_text(LIBRARY)
+    checked(root, tmp_path / "cache")
+    assert LIBRARY.count(before) == 1
+    (root / "library.py").write_text(LIBRARY.replace(before, after))
+    cache = Cache(tmp_path / "cache")
+    paths = sorted(map(str, root.glob("*.py")))
+    outcomes = list(Runner(Checker(Settings(), [root], cache=cache), cache).run(Files(found=paths)))
+    cache.close()
+    assert {Path(outcome.path).stem for outcome in outcomes if not outcome.kept} == looked_at | {"library"}
+    findings = [finding for outcome in outcomes for finding in outcome.findings]
+    assert findings == checked(root)[0]
+    assert checked(root, tmp_path / "cache") == (findings, 0)
+
+
+def test_an_implementation_that_comes_or_goes_in_another_file_is_seen(tmp_path: Path) -> None:
+    package = tmp_path / "program" / "gears"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "gear.py").write_text("class Gear:\n    def turn(self):\n        raise NotImplementedError\n")
+    turning = "from gears.gear import Gear\n\nclass {}(Gear):\n    def turn(self):\n        {}\n"
+    (package / "wheel.py").write_text(f"import time\n{turning.format('Wheel', 'time.sleep(1)')}")
+    (package / "entry.py").write_text("from .gear import Gear\n\nasync def main(gear: Gear):\n    gear.turn()\n")
+    for text, count in (("", 1), (turning.format("Hand", "pass"), 0), ("", 1)):
+        (package / "hand.py").write_text(text)
+        assert len(checked(package.parent, tmp_path / "cache")[0]) == count
+
+
+def test_a_chain_shows_its_lines_where_they_are_now(program: Path, tmp_path: Path) -> None:
+    checked(program, tmp_path / "cache")
+    for number in range(1, 4):
+        (program / "helper.py").write_bytes(b"# a line more\n" * number + PAUSE)
+        kept, looked_at = checked(program, tmp_path / "cache")
+        assert looked_at == 1
+        assert [hop.line for hop in kept[0].chain] == [4, 4 + number]
+        assert kept == checked(program)[0]
+
+
+def test_runs_of_which_nothing_is_left_are_forgotten(program: Path, tmp_path: Path) -> None:
+    for number in range(40):
+        (program / "other.py").write_text(f"import time\n\nasync def main():\n    time.sleep({number})\n")
+        checked(program, tmp_path / "cache")
+    with sqlite3.connect(tmp_path / "cache" / FILES[0]) as connection:
+        turns = [turn for (turn,) in connection.execute("SELECT turn FROM links ORDER BY turn")]
+        assert turns == [1, 40]
+        assert {turn for (turn,) in connection.execute("SELECT turn FROM parts")} == set(turns)
+    connection.close()
+
+
+def test_of_many_runs_the_smallest_are_looked_at_again(tmp_path: Path) -> None:
+    root = tmp_path / "program"
+    root.mkdir()
+    for number in range(30):
+        (root / f"m{number:02}.py").write_text("import time\n\nasync def main():\n    time.sleep(1)\n")
+        found, _ = checked(root, tmp_path / "cache")
+        assert len(found) == number + 1
+    _, looked_at = checked(root, tmp_path / "cache")
+    assert looked_at < 30
+    assert checked(root, tmp_path / "cache") == (found, 0)
+
+
 def test_other_settings_find_other_things(program: Path) -> None:
     def codes(*options: str) -> set[str]:
         lines = asynclint("check", *options, ".", cwd=program).stdout.splitlines()
@@ -220,33 +384,55 @@ def test_other_settings_find_other_things(program: Path) -> None:
     assert codes() == {"ASY101", "ASY201"}
 
 
-def test_a_warm_run_finds_what_a_cold_one_does_after_random_edits(tmp_path: Path) -> None:
-    """Modules that call and import each other at random, edited one at a time."""
-    choice = random.Random(3)  # a seed that is recorded
+CHUNKS = (
+    "def {name}():\n    {call}()\n",
+    "def {name}(given=None):\n    return {cls}().{method}\n",
+    "async def {name}():\n    {call}()\n    await {call}()\n    {cls}().{method}()\n",
+    "class {cls}({base}):\n    def {method}(self):\n        self.{other}()\n",
+    "class {cls}({base}):\n    def {method}(self):\n        {call}()\n        time.sleep(1)\n",
+    "def {name}():\n    {call}()\n    time.sleep(1)\n",
+    "class {cls}:\n    def __init__(self):\n        self.{method} = {call}\n        self.one: {base} = {base}()\n",
+    "class {cls}({base}):\n    @property\n    def {method}(self):\n        return time.sleep(1)\n",
+    "class {cls}({base}):\n    def {method}(self):\n        raise NotImplementedError\n",
+    "def {name}(call):\n    def inner(*given):\n        {call}()\n        return call()\n    return inner\n",
+    "@{call}\ndef {name}():\n    time.sleep(1)\n",
+    "async def {name}(one: {cls}):\n    one.{method}()\n    one.{other}\n    len(one)\n",
+    "{name} = {call}()\n",
+    "{call} = {cls}().{method}\n",
+    "from {module} import {call}, {cls}\n",
+    "from {module} import *\n",
+    "import {module}\n\ndef {name}():\n    {module}.{call}()\n    time.sleep(1)  # noqa: ASY201\n",
+    "# nothing\n",
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_warm_run_finds_what_a_cold_one_does_after_random_edits(seed: int, tmp_path: Path) -> None:
+    """Modules of chunks that name each other at random, of which edits replace, add and remove some."""
+    choice = random.Random(seed)
     root = tmp_path / "program"
     root.mkdir()
-    names = [f"m{number}" for number in range(12)]
+    modules = {f"m{number}": ["import time\n"] for number in range(8)}
 
-    def write(name: str) -> None:
-        others = choice.sample(names, 3)
-        imports = "".join(f"from {other} import work as {other}_work\n" for other in others)
-        body = choice.choice(["time.sleep(1)", "pass", *(f"{other}_work()" for other in others)])
-        entry = "".join(f"    {other}_work()\n" for other in others)
-        text = f"import time\n{imports}\ndef work():\n    {body}\n\nasync def main():\n{entry}"
-        (root / f"{name}.py").write_text(text)
+    def chunk() -> str:
+        of = {"name": "fgh", "call": "fgh", "cls": "AB", "base": "AB", "method": "pq", "other": "pq"}
+        names = {kind: choice.choice(letters) for kind, letters in of.items()}
+        text = choice.choice(CHUNKS).format(**names, module=choice.choice([*modules]))
+        return text + choice.choice(["", "", "", "\n", "print = f\n"])
 
-    def remark(name: str) -> None:
-        path = root / f"{name}.py"
-        lines = path.read_text().split("\n")
-        lines[choice.randrange(len(lines))] += choice.choice(["  # why", "  # noqa", "  # noqa: ASY201"])
-        path.write_text("\n".join(lines))
+    def edit(name: str) -> None:
+        chunks = modules[name]
+        place = choice.randrange(len(chunks)) + 1
+        chunks[place : place + choice.randrange(3)] = [chunk() for _ in range(choice.randrange(3))]
+        (root / f"{name}.py").write_text("\n".join(chunks))
 
-    for name in names:
-        write(name)
-    for _ in range(50):
-        files = choice.choice(["*.py", "m1*.py"])
+    for name in [*modules] * 8:
+        edit(name)
+    for _ in range(40):
+        files = choice.choice(["*.py", "*.py", "m[1-4].py"])
         assert checked(root, tmp_path / "cache", files=files)[0] == checked(root, files=files)[0]
-        choice.choice([write, remark])(choice.choice(names))
+        for name in choice.sample([*modules], choice.choice([1, 1, 1, 2])):
+            edit(name)
 
 
 # -- processes ---------------------------------------------------------------------------------------------------------

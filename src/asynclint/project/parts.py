@@ -262,7 +262,7 @@ class Description:
             function.defaults,
             function.decorators and [*map(plain, function.decorators)],
             function.annotation,
-            [*map(plain, function.returns)],
+            [*map(self._value, function.returns)],
             function.owner < 0 or self.module.facts.classes[function.owner].qualname,
             function.parent <= 0,
         )
@@ -275,7 +275,8 @@ class Description:
             bindings = [(name, self._within_function(value, index)) for name, value in function.bindings]
             calls = [self._call(call, index, first.line) for call in function.calls]
             places = {path: _beside(first.line, *place) for path, place in function.touched.items()}
-            described.append((self._signature(function), function.returns, bindings, calls, function.writes, places))
+            returns = [self._within_function(value, index) for value in function.returns]
+            described.append((self._signature(function), returns, bindings, calls, function.writes, places))
             last = max(
                 [last, *(call.end_line for call in function.calls), *(place[2] for place in function.touched.values())]
             )
