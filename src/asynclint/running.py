@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from asynclint.project.modules import ProgramModule
     from asynclint.project.program import Program
     from asynclint.project.trace import Part
-    from asynclint.syntax import Module
 
 _PAYS = 3_000_000
 """Bytes of source to check from which on processes are worth their start."""
@@ -123,9 +122,18 @@ class Runner:
         def here(task: tuple[str, bool]) -> tuple[Outcome, tuple[bytes, list[Part]]]:
             return check_one(self._checker, *task), (b"", [])
 
+        # The others have nothing for a loop to run, or cannot be read: that is soon told.
+        loaded = [task for task in work if program.loaded(os.path.abspath(task[0])) is not None]
+        shared = set(loaded)
         with Crew(copies, in_copy, begin) as crew:
-            for outcome, noted in crew.run(work, here, self._advanced):
-                trace.merge(*noted)
+            checked = crew.run(loaded, here, self._advanced)
+            for task in work:
+                if task in shared:
+                    outcome, noted = next(checked)
+                    trace.merge(*noted)
+                else:
+                    outcome = check_one(self._checker, *task)
+                    self._advanced(1)
                 yield outcome
 
     def _processes(self, work: list[tuple[str, bool]]) -> int:
@@ -161,7 +169,7 @@ def _gather(program: Program, paths: list[str], copies: int) -> None:
     from asynclint.crew import Crew
     from asynclint.syntax import SourceError
 
-    def in_copy(task: tuple[str, bool]) -> tuple[str, str | Module] | None:
+    def in_copy(task: tuple[str, bool]) -> tuple[str, str | bytes] | None:
         with suppress(OSError, SourceError):
             return program.gathered(task[0], only_async=task[1])
         return None
@@ -173,7 +181,7 @@ def _gather(program: Program, paths: list[str], copies: int) -> None:
             if not only_async or may_run_on_loop(source):
                 program.load(path, source)
 
-    def received(task: tuple[str, bool], row: tuple[str, str | Module] | None) -> None:
+    def received(task: tuple[str, bool], row: tuple[str, str | bytes] | None) -> None:
         if row is not None:
             program.preload(task[0], *row)
 

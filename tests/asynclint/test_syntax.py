@@ -28,6 +28,7 @@ STDLIB = Path(sysconfig.get_path("stdlib"))
 def test_facts_survive_being_written_down(name: str) -> None:
     module = extract((STDLIB / name).read_bytes())
     assert Module.from_text(module.to_text()) == module
+    assert Module.from_bytes(module.to_bytes()) == module
 
 
 def test_facts_do_not_depend_on_who_parses() -> None:

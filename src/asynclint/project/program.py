@@ -148,10 +148,10 @@ class Program:
 
     # -- between runs and processes ----------------------------------------------------------------------------------
 
-    def gathered(self, path: str, *, only_async: bool) -> tuple[str, str | Module] | None:
+    def gathered(self, path: str, *, only_async: bool) -> tuple[str, str | bytes] | None:
         """The digest of a file, if those are noted, and its facts, for `preload` in another process.
 
-        The facts are text if they are to be kept, of which one decodes only what is asked about.
+        The facts are text if they are to be kept, and else what takes less time.
 
         Returns:
             `None` for a file that has nothing for a loop to run, if others alone are wanted.
@@ -163,16 +163,16 @@ class Program:
         if only_async and not may_run_on_loop(source):
             return None
         digest, facts = digest_of(source) if self.sources.trace.is_noted else "", extract(source)
-        return digest, facts if self._cache is None else facts.to_text()
+        return digest, facts.to_bytes() if self._cache is None else facts.to_text()
 
-    def preload(self, path: str, digest: str, facts: str | Module) -> None:
+    def preload(self, path: str, digest: str, facts: str | bytes) -> None:
         """Take the facts of a file from another process."""
         self.sources.digests[path] = digest
-        if isinstance(facts, str):
-            if self._cache is not None:
-                self._cache.put(self._cache.key(digest), facts)
-            facts = Module.from_text(facts)
-        self._loaded[path] = self._made(path, facts)
+        if isinstance(facts, str) and self._cache is not None:
+            self._cache.put(self._cache.key(digest), facts)
+        self._loaded[path] = self._made(
+            path, Module.from_text(facts) if isinstance(facts, str) else Module.from_bytes(facts)
+        )
 
     def recall(self, path: str) -> bool:
         """Load a module if its facts are in the cache; whether it is loaded now."""

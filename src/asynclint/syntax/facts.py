@@ -30,6 +30,7 @@ A *binding* says what a name stands for; its value is an access path or one of
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -174,7 +175,7 @@ class _Functions(dict[int, Function]):
     beyond the sequence: methods as subclasses run them (`project/receivers.py`).
     """
 
-    def __init__(self, lines: list[str], made: Sequence[Function] = ()) -> None:
+    def __init__(self, lines: list[str] | list[bytes], made: Sequence[Function] = ()) -> None:
         """Make it of lines, or of functions."""
         super().__init__(enumerate(made))
         self._lines = lines
@@ -204,7 +205,7 @@ class _Functions(dict[int, Function]):
     __hash__ = None  # like a list
 
 
-def as_sequence(lines: list[str], made: Sequence[Function] = ()) -> Sequence[Function]:
+def as_sequence(lines: list[str] | list[bytes], made: Sequence[Function] = ()) -> Sequence[Function]:
     """The functions of a module, from their lines, or as they were made."""
     return cast("Sequence[Function]", _Functions(lines, made))
 
@@ -234,9 +235,8 @@ class Module:
         """Keep a function beyond those of the module; its index."""
         return cast("_Functions", self.functions).add(function)
 
-    def to_text(self) -> str:
-        """The facts as lines of JSON: the module, then one line a function."""
-        head = [
+    def _head(self) -> list[Any]:
+        return [
             [_row_of_class(cls) for cls in self.classes],
             self.exports,
             self.stars,
@@ -244,7 +244,10 @@ class Module:
             sorted(self.noqa.items()),
             self.script,
         ]
-        return "\n".join([_dumps(head), *[_dumps(_row_of_function(function)) for function in self.functions]])
+
+    def to_text(self) -> str:
+        """The facts as lines of JSON: the module, then one line a function."""
+        return "\n".join([_dumps(self._head()), *[_dumps(_row_of_function(function)) for function in self.functions]])
 
     @classmethod
     def from_text(cls, text: str) -> Module:
@@ -254,7 +257,20 @@ class Module:
             ValueError, TypeError, LookupError: The text does not have the expected shape.
         """
         head, *functions = text.split("\n")
-        classes, exports, stars, imports, noqa, (first, last) = json.loads(head)
+        return cls._made(json.loads(head), functions)
+
+    def to_bytes(self) -> bytes:
+        """The facts for another process of the same interpreter, in half the time that text takes."""
+        return marshal.dumps((self._head(), [marshal.dumps(_plain_row(function)) for function in self.functions]))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Module:
+        """The inverse of `to_bytes`, as lazy as `from_text`."""
+        return cls._made(*marshal.loads(data))  # noqa: S302  # a forked copy of this process made it
+
+    @classmethod
+    def _made(cls, head: list[Any], functions: list[str] | list[bytes]) -> Module:
+        classes, exports, stars, imports, noqa, (first, last) = head
         if not functions:
             raise ValueError("a module has at least the function of its own code")
         module = cls(as_sequence(functions), [], exports, stars, imports, dict(noqa), (first, last))
@@ -287,8 +303,20 @@ _row_of_class = attrgetter(*Class.__slots__)
 _row_of_function = attrgetter(*Function.__slots__)
 
 
-def _function(line: str) -> Function:
-    *head, bindings, calls, unread, writes, touched, outline = json.loads(line)
+def _plain_row(function: Function) -> list[Any]:
+    """What `_row_of_function` gives, with tuples in place of named ones, which `marshal` does not know."""
+    *head, calls, unread, writes, touched, outline = _row_of_function(function)
+    return [*head, [*map(tuple, calls)], unread, writes, touched, [*map(_plain_statement, outline)]]
+
+
+def _plain_statement(statement: Statement) -> list[Any]:
+    *head, blocks = statement
+    return [*head, [(label, [*map(_plain_statement, block)]) for label, block in blocks]]
+
+
+def _function(line: str | bytes) -> Function:
+    row = marshal.loads(line) if isinstance(line, bytes) else json.loads(line)  # noqa: S302  # of `to_bytes`
+    *head, bindings, calls, unread, writes, touched, outline = row
     body = (
         [(name, value) for name, value in bindings],
         [Call._make(call) for call in calls],
