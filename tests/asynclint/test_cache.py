@@ -362,6 +362,23 @@ def test_runs_of_which_nothing_is_left_are_forgotten(program: Path, tmp_path: Pa
     connection.close()
 
 
+def test_where_findings_take_much_room_those_of_the_last_settings_are_kept(program: Path, tmp_path: Path) -> None:
+    for directory in (program.parent, program):  # other roots are other settings
+        checked(directory, tmp_path / "cache", files="**/entry.py")
+
+    def runs() -> int:
+        with sqlite3.connect(tmp_path / "cache" / FILES[0]) as connection:
+            (count,) = connection.execute("SELECT count(DISTINCT run) FROM parts").fetchone()
+        connection.close()
+        return int(count)
+
+    assert runs() == 2
+    Cache(tmp_path / "cache", limit=50_000).close()
+    assert runs() == 2
+    Cache(tmp_path / "cache", limit=5_000).close()
+    assert runs() == 1
+
+
 def test_of_many_runs_the_smallest_are_looked_at_again(tmp_path: Path) -> None:
     root = tmp_path / "program"
     root.mkdir()

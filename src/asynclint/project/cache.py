@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 DIRECTORY = ".asynclint_cache"
 LIMIT = 512 * 2**20
-"""Bytes of text that are kept; what has not been used for longest goes first."""
+"""Bytes of facts that are kept; what has not been used for longest goes first. Findings may take half as much again."""
 FILES = ("cache.sqlite", "cache.sqlite-wal", "cache.sqlite-shm")
 _IGNORE = "*\n"
 _BATCH = 200
 _HOUR = 3600
+_SIZE = """
+SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size
+"""
 _FACTS = "SELECT value FROM facts WHERE key = ?"
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT, size INTEGER, used INTEGER) WITHOUT ROWID",
@@ -140,7 +143,12 @@ class Cache:
                 ]
             )
 
-    def _prune(self) -> None:
+    def _prune_runs(self) -> None:
+        for (size,) in self.rows(_SIZE):
+            if size > self._limit * 3 // 2:
+                self.write(forgetting(but=1))
+
+    def _prune_facts(self) -> None:
         for (size,) in self.rows("SELECT total(size) FROM facts"):
             if size <= self._limit:
                 return
@@ -150,8 +158,7 @@ class Cache:
             spare += size
             if spare > self._limit * 3 // 4:
                 doomed.append((key,))
-        with suppress(*self._errors):
-            self.write([("DELETE FROM facts WHERE key = ?", doomed)])
+        self.write([("DELETE FROM facts WHERE key = ?", doomed)])
 
     # -- rows --------------------------------------------------------------------------------------------------------
 
@@ -166,7 +173,7 @@ class Cache:
             return []
 
     def write(
-        self, statements: list[tuple[str, Iterable[Any]]], *, provided: tuple[str, str, list[Any]] | None = None
+        self, statements: Sequence[tuple[str, Iterable[Any]]], *, provided: tuple[str, str, list[Any]] | None = None
     ) -> bool:
         """Run statements, each with many rows of values, as one transaction; whether it was done.
 
@@ -193,8 +200,19 @@ class Cache:
     def close(self) -> None:
         """Write what was put, and let go of the file."""
         self.flush()
-        self._prune()
+        self._prune_facts()
+        self._prune_runs()
         self._give_up()
+
+
+def forgetting(*, but: int) -> list[tuple[str, list[Any]]]:
+    """Statements that forget what runs found, but for some settings, those of the last runs."""
+    return [
+        ("DELETE FROM runs WHERE key NOT IN (SELECT key FROM runs ORDER BY used DESC LIMIT ?)", [(but,)]),
+        ("DELETE FROM findings WHERE run NOT IN (SELECT key FROM runs WHERE ?)", [(True,)]),
+        ("DELETE FROM links WHERE run NOT IN (SELECT key FROM runs WHERE ?)", [(True,)]),
+        ("DELETE FROM parts WHERE run NOT IN (SELECT key FROM runs WHERE ?)", [(True,)]),
+    ]
 
 
 def is_own(ignore: Path) -> bool:

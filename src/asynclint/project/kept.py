@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asynclint.findings import Action, Context, Finding, Fix, Hop, Safety, Severity
-from asynclint.project.cache import Cache, checked, with_checksum
+from asynclint.project.cache import Cache, checked, forgetting, with_checksum
 from asynclint.project.sources import Sources, digest_of
 from asynclint.project.trace import unpacked
 
@@ -29,6 +29,8 @@ _FEW = 20
 """Files that are looked into for what has changed; where there are more, reading them is for several processes."""
 _TURNS = 16
 """Runs whose traces are kept side by side."""
+_RUNS = 8
+"""Projects are checked with few settings: so many of them are kept."""
 _LOWER = (1 << 32) - 1
 _Root = tuple[int, int]
 """The run that made findings, and their number in its trace."""
@@ -201,7 +203,7 @@ class KeptFindings:
                 ("INSERT OR REPLACE INTO links VALUES (?, ?, ?)", [(self._run, turn, links)]),
                 ("DELETE FROM parts WHERE run = ? AND turn = ?", gone),
                 ("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?)", parts),
-                *_FORGET,
+                *forgetting(but=_RUNS),
             ],
             provided=("SELECT value FROM runs WHERE key = ?", self._run, self._stored),
         )
@@ -209,15 +211,6 @@ class KeptFindings:
     def _column(self, query: str) -> list[Any]:
         """The values that a query for this run gives."""
         return [value for (value,) in self._store.rows(query, self._run)]
-
-
-_FORGET: list[tuple[str, list[Any]]] = [
-    ("DELETE FROM runs WHERE key NOT IN (SELECT key FROM runs ORDER BY used DESC LIMIT ?)", [(8,)]),
-    ("DELETE FROM findings WHERE run NOT IN (SELECT key FROM runs WHERE ?)", [(True,)]),
-    ("DELETE FROM links WHERE run NOT IN (SELECT key FROM runs WHERE ?)", [(True,)]),
-    ("DELETE FROM parts WHERE run NOT IN (SELECT key FROM runs WHERE ?)", [(True,)]),
-]
-"""Projects are checked with few settings: of the runs, the last ones are kept."""
 
 
 def _is_same(both: tuple[Description, Description], what: str) -> bool:
