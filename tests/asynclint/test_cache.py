@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -349,6 +350,25 @@ def test_a_chain_shows_its_lines_where_they_are_now(program: Path, tmp_path: Pat
         assert looked_at == 1
         assert [hop.line for hop in kept[0].chain] == [4, 4 + number]
         assert kept == checked(program)[0]
+
+
+def test_a_run_that_another_overtakes_finds_what_is_there(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked(program, tmp_path / "cache")
+    for name in ("helper", "other"):
+        (program / f"{name}.py").write_text("def pause():\n    pass\n")
+    rows = Cache.rows
+
+    def rows_later(cache: Cache, query: str, *values: object) -> list[Any]:
+        if "FROM parts" in query:
+            monkeypatch.setattr(Cache, "rows", rows)
+            checked(program, tmp_path / "cache")  # forgets the first run, of which nothing is left
+        return rows(cache, query, *values)
+
+    monkeypatch.setattr(Cache, "rows", rows_later)
+    assert checked(program, tmp_path / "cache") == ([], 3)
+    assert checked(program, tmp_path / "cache") == ([], 0)
 
 
 def test_runs_of_which_nothing_is_left_are_forgotten(program: Path, tmp_path: Path) -> None:

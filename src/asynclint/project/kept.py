@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from array import array
 from base64 import b64decode, b64encode
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -31,6 +30,7 @@ _TURNS = 16
 """Runs whose traces are kept side by side."""
 _RUNS = 8
 """Projects are checked with few settings: so many of them are kept."""
+_STORED = "SELECT value FROM runs WHERE key = ?"
 _LOWER = (1 << 32) - 1
 _Root = tuple[int, int]
 """The run that made findings, and their number in its trace."""
@@ -66,12 +66,14 @@ class KeptFindings:
         self._confirmed: dict[str, list[Finding] | None] = {}
         """Findings that still hold, if they are to be written again: a line in a chain has another number."""
         sources.trace.is_noted = True
-        self._stored: list[Any] = store.rows("SELECT value FROM runs WHERE key = ?", self._run)
+        self._stored = self._column(_STORED)
         self._begin()
         try:
             self._look_up()
         except _DAMAGE:
             self._begin()
+        if self._changed and self._column(_STORED) != self._stored:
+            self._begin()  # another run has written meanwhile: what was read may be half of each
 
     def _begin(self) -> None:
         """Begin with nothing."""
@@ -83,7 +85,7 @@ class KeptFindings:
         """Files that have changed, as findings name them, with where the lines are now of what has not."""
 
     def _look_up(self) -> None:
-        for (value,) in self._stored:
+        for value in self._stored:
             turn, known = json.loads(_intact(value))
             self._turn, self._known = int(turn), dict(known)
         self._changed = {name: old for name, old in self._known.items() if self._sources.digest(name) != old}
@@ -119,9 +121,8 @@ class KeptFindings:
 
     def _reached(self, turn: int, starts: Iterable[int]) -> set[int]:
         """All that rests on something in the trace of a run."""
-        links: array[int] = array("Q")
-        for (value,) in self._store.rows("SELECT value FROM links WHERE run = ? AND turn = ?", self._run, turn):
-            links = unpacked(b64decode(_intact(value)))
+        ((value,),) = self._store.rows("SELECT value FROM links WHERE run = ? AND turn = ?", self._run, turn)
+        links = unpacked(b64decode(_intact(value)))
         reached: set[int] = set()
         pending = list(starts)
         while pending:
@@ -205,7 +206,7 @@ class KeptFindings:
                 ("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?)", parts),
                 *forgetting(but=_RUNS),
             ],
-            provided=("SELECT value FROM runs WHERE key = ?", self._run, self._stored),
+            provided=(_STORED, self._run, [(value,) for value in self._stored]),
         )
 
     def _column(self, query: str) -> list[Any]:
