@@ -32,16 +32,16 @@ from asynclint.project.values import (
     Instance,
     Parts,
 )
-from asynclint.syntax import Call, Function, plain
+from asynclint.syntax import Call, Function, Module, plain
 
 _DEFINES = ("def ", "lambda ", "class ", ": self ")
 
 
-def outermost(module: ProgramModule, index: int) -> Function:
+def outermost(facts: Module, index: int) -> Function:
     """The function itself, or that in which it is defined and which is defined in none."""
-    function = module.facts.functions[index]
+    function = facts.functions[index]
     while function.parent > 0:
-        function = module.facts.functions[function.parent]
+        function = facts.functions[function.parent]
     return function
 
 
@@ -56,9 +56,7 @@ class Settler:
         """Make it for a trace; `load` gives the modules that answers speak of."""
         self._trace = trace
         self._load = load
-        self._functions: dict[tuple[str, int], str] = {}
-        self._signatures: dict[tuple[str, int], str] = {}
-        self._classes: dict[tuple[str, int], str] = {}
+        self._names: dict[tuple[str, str, int], str] = {}
 
     def settle(self) -> None:
         """Do so for all answers since the last time."""
@@ -81,9 +79,9 @@ class Settler:
             case "callbacks", path:
                 see(path, WHOLE)
             case ("uses" | "wrapping" | "function", path, index) | ("effect", FunctionValue(path, index)):
-                see(path, self._function(path, index))
+                see(path, self._named("function", path, index))
             case "order", path, index:
-                see(path, self._class(path, index))
+                see(path, self._named("class", path, index))
             case (("overrides" | "subclasses" | "implementations"), value, *_):
                 self._of_value(value)
             case (("called" | "nearest" | "files"), _) | ("member", _, _, _):
@@ -94,7 +92,7 @@ class Settler:
     def _of_path(self, path: str, function: int, text: str) -> None:
         see = self._trace.see
         if function > 0:
-            see(path, self._function(path, function))
+            see(path, self._named("function", path, function))
         elif function < 0:
             if " " not in text:  # else an import, which says itself where to look
                 see(path, f"name {text}")
@@ -113,9 +111,9 @@ class Settler:
             for part in value:
                 self._of_value(part)
         elif kind is FunctionValue:
-            self._trace.see(value.path, self._signature(value.path, value.index))
+            self._trace.see(value.path, self._named("signature", value.path, value.index))
         elif kind is ClassValue:
-            self._trace.see(value.path, self._class(value.path, value.index))
+            self._trace.see(value.path, self._named("class", value.path, value.index))
         elif kind is Instance:
             self._of_value(value.cls)
         elif kind is Coroutine or kind is Generator:
@@ -136,24 +134,16 @@ class Settler:
             raise AssertionError("answers speak of modules that were loaded")
         return module
 
-    def _function(self, path: str, index: int) -> str:
-        name = self._functions.get((path, index))
+    def _named(self, kind: str, path: str, index: int) -> str:
+        """The part that is this of a function or class."""
+        name = self._names.get((kind, path, index))
         if name is None:
-            name = f"function {outermost(self._loaded(path), index).qualname}"
-            self._functions[path, index] = name
-        return name
-
-    def _signature(self, path: str, index: int) -> str:
-        name = self._signatures.get((path, index))
-        if name is None:
-            name = f"signature {self._loaded(path).facts.functions[index].qualname}"
-            self._signatures[path, index] = name
-        return name
-
-    def _class(self, path: str, index: int) -> str:
-        name = self._classes.get((path, index))
-        if name is None:
-            name = self._classes[path, index] = f"class {self._loaded(path).facts.classes[index].qualname}"
+            facts = self._loaded(path).facts
+            if kind == "function":
+                qualname = outermost(facts, index).qualname
+            else:
+                qualname = (facts.classes if kind == "class" else facts.functions)[index].qualname
+            name = self._names[kind, path, index] = f"{kind} {qualname}"
         return name
 
 
@@ -222,7 +212,7 @@ class Description:
         return self.module.facts.functions[index].parent <= 0
 
     def _home(self, index: int) -> str:
-        return outermost(self.module, index).qualname
+        return outermost(self.module.facts, index).qualname
 
     def _within(self, index: int) -> Iterator[Function]:
         """A function, and those that are defined in it: they come behind it."""
