@@ -151,6 +151,17 @@ def test_fix_rewrites_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
     assert second.stderr == "0 findings fixed, 0 left\n"
 
 
+@pytest.mark.parametrize(
+    "call", ["apply(time.sleep)", "list(map(time.sleep, [1]))", "asyncio.get_running_loop().call_soon(time.sleep, 1)"]
+)
+def test_fix_leaves_the_call_alone_to_which_a_blocking_function_is_handed(call: str, tmp_path: Path) -> None:
+    source = f"import asyncio\nimport time\n\n\ndef apply(f):\n    f(1)\n\n\nasync def main():\n    {call}\n"
+    (tmp_path / "handed.py").write_text(source)
+    result = asynclint("fix", "--unsafe-fixes", cwd=tmp_path)
+    assert result.stderr.splitlines()[-1].endswith("1 left")
+    assert (tmp_path / "handed.py").read_text() == source
+
+
 def test_fix_goes_on_until_what_stood_inside_another_fix_is_fixed_too(tmp_path: Path) -> None:
     file = tmp_path / "app.py"
     file.write_text("import requests\n\n\nasync def main(url, path):\n    requests.post(url, data=open(path).read())\n")

@@ -27,7 +27,7 @@ from asynclint.project.values import (
     Value,
     Values,
 )
-from asynclint.syntax import Call, Function, plain
+from asynclint.syntax import NO_KEYWORDS, Call, Function, plain
 
 Node = tuple[str, int]
 """A function of the program: its module's path and its index there; or a `Choice`: `""` and its number."""
@@ -101,7 +101,8 @@ class CallGraph:
             for index, function in enumerate(module.facts.functions)
             if function.is_async or (function.name in self._loop_methods and self._is_loop_method(module, index))
         }
-        indices.update(value.index for _, _, value in self._callbacks(module) if value.path == module.path)
+        handed = (value for _, _, value in self._callbacks(module) if isinstance(value, FunctionValue))
+        indices.update(value.index for value in handed if value.path == module.path)
         return sorted(indices)
 
     def _is_loop_method(self, module: ProgramModule, index: int) -> bool:
@@ -113,26 +114,30 @@ class CallGraph:
         return any(isinstance(c, External) and self._catalog.has("on_loop", f"{c.name}.{function.name}") for c in order)
 
     def foreign_callbacks(self, module: ProgramModule) -> list[tuple[int, Edge]]:
-        """The functions of other modules that a module hands to the loop, as calls of the function that does so."""
+        """What a module hands to the loop and is not its own, as calls of the function that does so."""
         return [
-            (index, Edge(call, (value.path, value.index)))
+            (index, self._edge(call, target))
             for index, call, value in self._callbacks(module)
-            if value.path != module.path and self._runs_here(value, call.use)
+            if not (isinstance(value, FunctionValue) and value.path == module.path)
+            for target in self._runs(module, index, call, value)
         ]
 
-    def _callbacks(self, module: ProgramModule) -> list[tuple[int, Call, FunctionValue]]:
+    def _callbacks(self, module: ProgramModule) -> list[tuple[int, Call, Value]]:
         return self._answers.get(("callbacks", module.path), [], lambda: list(self._find_callbacks(module)), ())
 
-    def _find_callbacks(self, module: ProgramModule) -> Iterator[tuple[int, Call, FunctionValue]]:
+    def _find_callbacks(self, module: ProgramModule) -> Iterator[tuple[int, Call, Value]]:
         for index, function in enumerate(module.facts.functions):
             for call in function.calls:
                 if call.arguments and call.target.rpartition(".")[2] in self._callback_names:
                     for value in self._resolver.resolve(module, index, call.target):
                         position = self._catalog.callback(value.name) if isinstance(value, External) else None
                         if position is not None and position < len(call.arguments):
-                            for handed in self._resolver.binding(module, index, call.arguments[position]):
-                                if isinstance(handed, FunctionValue):
-                                    yield index, call, handed
+                            handed, *given = call.arguments[position:]
+                            later = call._replace(
+                                target=handed, use="other", arguments=given, keywords=NO_KEYWORDS, implicit=True
+                            )
+                            for callback in self._resolver.binding(module, index, handed):
+                                yield index, later, callback
 
     def sink(self, name: str) -> Sink:
         """The sink of this name."""
@@ -154,7 +159,7 @@ class CallGraph:
                         handed = self._resolver.binding(module, index, argument)
                         # With which arguments it is called, nobody knows.
                         here = call._replace(use="other", arguments=["*"], keywords={"**": ""})
-                        edges += self._made(module, index, call, here, handed)
+                        edges += self._made(module, index, call._replace(implicit=True), here, handed)
         for path, place in function.touched.items():
             edges += self._touches(module, index, path, place)
         return edges

@@ -2,11 +2,12 @@
 
 from asynclint.syntax.conditions import NONBLOCKING, UNPROVEN
 from asynclint.syntax.extract import SourceError, extract
-from asynclint.syntax.facts import FORMAT, Call, Class, Function, Module, Statement, plain
+from asynclint.syntax.facts import FORMAT, NO_KEYWORDS, Call, Class, Function, Module, Statement, plain
 
 __all__ = [
     "FORMAT",
     "NONBLOCKING",
+    "NO_KEYWORDS",
     "UNPROVEN",
     "Call",
     "Class",
