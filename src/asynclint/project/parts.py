@@ -1,15 +1,17 @@
 """The parts of a module that answers may rest on, each of which can change while the others stay what they are.
 
-function Client.get     all of a function, with what is defined in it, and not where in the file it stands
-signature Client.get    what it looks like to those who call it
-class Client            its bases
-attribute Client.get    what it binds to a name itself
-members Client          the names that it binds
-name client             what the module binds to a name
-builtins                the names of builtins that it binds
-calls app.get           what its own code passes to something that it calls
-classes                 the names of all classes, and their bases
-has Client              the word is in the text; `lacks Client`: it is not
+    function Client.get     all of a function, with what is defined in it, and not where in the file it stands
+    signature Client.get    what it looks like to those who call it
+    class Client            its bases
+    attribute Client.get    what it binds to a name itself
+    members Client          the names that it binds
+    name client             what the module binds to a name
+    builtins                the names of builtins that it binds
+    calls app.get           what its own code passes to something that it calls
+    classes                 the names of all classes, and their bases
+    has Client              the word is in the text; `lacks Client`: it is not
+
+A part of a directory is an entry with what that is (`Sources.entry`).
 """
 
 from __future__ import annotations

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 K = TypeVar("K")
-ROOM = 24
+_ROOM = 24
 """Bits of a number below those that say which process gave it out."""
 _SLICE = 46
+"""Links that differ in the bits below this one are sorted together."""
 WHOLE = ""
 """The part that is all of a file or directory."""
 Part = tuple[str, str, int]
@@ -31,8 +32,8 @@ class Trace:
         answers: Answers by number, question and value, for `parts.py` to link to the parts that these are about.
     """
 
-    def __init__(self, *, is_noted: bool = False) -> None:
-        self.is_noted: bool = is_noted
+    def __init__(self) -> None:
+        self.is_noted: bool = False
         self.asker: int = 0
         self.links: array[int] = array("Q")
         self.parts: dict[str, dict[str, int]] = {}
@@ -42,7 +43,7 @@ class Trace:
 
     def begin(self, process: int) -> None:
         """Begin anew, with numbers that no other process gives out."""
-        self._last = process << ROOM
+        self._last = process << _ROOM
         self.parts.clear()
         self.taken()
 
