@@ -156,7 +156,8 @@ def check_one(checker: Checker, path: str, only_async: bool) -> Outcome:
     trace.see(os.path.abspath(path), WHOLE)
     try:
         findings = checker.check(path, only_async=only_async)
-        checker.program.settle()
+        if trace.answers:
+            checker.program.settle()
     except Exception as error:  # noqa: BLE001  # whatever a rule raises
         import traceback
 

@@ -219,8 +219,7 @@ class Program:
 
     def settle(self) -> None:
         """Link the answers given so far to the parts of files that they rest on."""
-        if self.sources.trace.answers:
-            self._settler.settle()
+        self._settler.settle()
 
     @cached_property
     def _settler(self) -> Settler:
