@@ -342,6 +342,21 @@ def test_an_implementation_that_comes_or_goes_in_another_file_is_seen(tmp_path: 
         assert len(checked(package.parent, tmp_path / "cache")[0]) == count
 
 
+@pytest.mark.parametrize("place", [1, 30, 59])
+def test_an_override_anywhere_in_a_long_line_of_classes_is_seen(place: int, program: Path, tmp_path: Path) -> None:
+    classes = [f"class C{number}(C{number - 1}):\n    x = {number}\n" for number in range(1, 60)]
+    classes.insert(0, "import time\n\nclass C0:\n    def pause(self):\n        time.sleep(1)\n")
+    (program / "line.py").write_text("".join(classes))
+    (program / "other.py").write_text("from line import C59\n\nasync def main():\n    C59().pause()\n")
+    assert len(checked(program, tmp_path / "cache")[0]) == 2
+    classes[place] += "    def stop(self):\n        pass\n"
+    (program / "line.py").write_text("".join(classes))
+    assert len(checked(program, tmp_path / "cache")[0]) == 2
+    classes[place] += "    def pause(self):\n        pass\n"
+    (program / "line.py").write_text("".join(classes))
+    assert len(checked(program, tmp_path / "cache")[0]) == 1
+
+
 def test_a_chain_shows_its_lines_where_they_are_now(program: Path, tmp_path: Path) -> None:
     checked(program, tmp_path / "cache")
     for number in range(1, 4):

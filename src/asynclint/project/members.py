@@ -7,6 +7,7 @@ from functools import cache
 
 from asynclint.catalog import Catalog
 from asynclint.project.answers import Answers
+from asynclint.project.lineage import FEW, Lineage
 from asynclint.project.modules import ModuleMap, ProgramModule
 from asynclint.project.trace import Trace
 from asynclint.project.values import (
@@ -47,6 +48,7 @@ class Members:
         self._catalog = catalog
         self._answers = answers
         self.trace: Trace = answers.trace
+        self.lineage: Lineage = Lineage(self)
         self._external_attribute = cache(self._find_external_attribute)
         self._external_result = cache(self._find_external_result)
 
@@ -127,9 +129,11 @@ class Members:
         return self._answers.get(key, [], self._look_up, (cls, name))
 
     def _look_up(self, value: ClassValue | Instance, name: str) -> list[tuple[Value, bool]]:
+        passed = 0
         for owner in self._owners(value):
             if isinstance(owner, ClassValue):
-                module, attributes = self._own_attribute(owner, name)
+                module, attributes = self._own_attribute(value, passed, owner, name)
+                passed += 1
                 if attributes is not None:
                     return self._bound(module, attributes, value if isinstance(value, ClassValue) else value.cls)
             elif isinstance(owner, External):
@@ -142,24 +146,37 @@ class Members:
         """Whether reading an attribute may run a function, told without looking at what it gives."""
         if not isinstance(value, Instance):
             return False
+        passed = 0
         for owner in self._owners(value):
             if isinstance(owner, ClassValue):
-                attributes = self._own_attribute(owner, name)[1]
+                attributes = self._own_attribute(value, passed, owner, name)[1]
+                passed += 1
                 if attributes is not None:
                     return any(binding.startswith("def ") for _, binding in attributes)
         return False
 
     def has_attribute(self, value: ClassValue | Instance, name: str) -> bool:
         """Whether a class of the program among those of `value` binds a name."""
-        owners = (owner for owner in self._owners(value) if isinstance(owner, ClassValue))
-        return any(self._own_attribute(owner, name)[1] is not None for owner in owners)
+        owners = [owner for owner in self._owners(value) if isinstance(owner, ClassValue)]
+        found = (self._own_attribute(value, passed, owner, name)[1] for passed, owner in enumerate(owners))
+        return any(attributes is not None for attributes in found)
 
-    def _own_attribute(self, cls: ClassValue, name: str) -> tuple[ProgramModule, list[tuple[int, str]] | None]:
-        """The module of a class, and what the class itself binds to a name; `None` if it does not."""
-        module, fact = self.class_facts(cls)
+    def _own_attribute(
+        self, value: ClassValue | Instance, passed: int, owner: ClassValue, name: str
+    ) -> tuple[ProgramModule, list[tuple[int, str]] | None]:
+        """The module of a class of `value`, and what that itself binds to a name; `None` if it does not.
+
+        Args:
+            passed: How many classes come before it.
+        """
+        module, fact = self.class_facts(owner)
+        attributes = fact.attributes.get(name)
         if self.trace.is_noted:
-            self.trace.see(cls.path, f"attribute {fact.qualname}.{name}")
-        return module, fact.attributes.get(name)
+            if passed < FEW or attributes is not None:
+                self.trace.see(owner.path, f"attribute {fact.qualname}.{name}")
+            elif passed == FEW:
+                self.trace.rest_on(self.lineage.number(value if isinstance(value, ClassValue) else value.cls))
+        return module, attributes
 
     def _owners(self, value: ClassValue | Instance) -> Iterator[Value]:
         """The classes in which attributes of `value` are looked up, in order."""
@@ -305,16 +322,18 @@ class Members:
     def _line(self, cls: ClassValue) -> list[ClassValue]:
         """The class, its only base, the only base of that …, as far as their orders are not known yet."""
         line = {cls: None}
-        bases = self._bases(cls)
+        bases = self.bases(cls)
         while len(bases) == 1 and isinstance(base := bases[0], ClassValue):
             if base in line or self._answers.known(_order(base)) is not None:
                 break
             line[base] = None
-            bases = self._bases(base)
+            bases = self.bases(base)
         return list(line)
 
-    def _bases(self, cls: ClassValue) -> list[Value]:
+    def bases(self, cls: ClassValue) -> list[Value]:
+        """The bases of a class that are known."""
         module, fact = self.class_facts(cls)
+        self.trace.look_at(cls)
         for path in fact.bases:
             self.trace.ask(module.path, fact.scope, path)
         return [base for path in fact.bases for base in self.resolve(module, fact.scope, path)]
@@ -325,7 +344,7 @@ class Members:
         That is the order of Python 2.2; the present one ("The Python 2.3 Method Resolution Order") differs where
         Python 2.2's would not keep that of a base, and takes the square of the time where all classes have several.
         """
-        bases = self._bases(cls)
+        bases = self.bases(cls)
         if len(bases) == 1 and isinstance(bases[0], ClassValue):
             order: list[Value] | None = self._answers.known(_order(bases[0]))
             if order is not None and cls not in order:
@@ -340,7 +359,7 @@ class Members:
                 pending.pop()
             elif (base := bases.pop()) not in seen:
                 seen.add(base)
-                pending.append((base, self._bases(base) if isinstance(base, ClassValue) else []))
+                pending.append((base, self.bases(base) if isinstance(base, ClassValue) else []))
         return list(done)[::-1]
 
 

@@ -67,7 +67,7 @@ class Settler:
         for number, question, value in trace.answers:
             trace.asker = number
             self._of_question(question)
-            if value:
+            if value and question[:1] != ("order",):  # of which each class has been asked for its bases
                 self._of_value(value)
         trace.answers.clear()
         trace.asker = outer

@@ -9,7 +9,6 @@ from asynclint.project.answers import Answers
 from asynclint.project.lowest import NOWHERE, Lowest
 from asynclint.project.modules import ProgramModule
 from asynclint.project.resolve import Resolver
-from asynclint.project.trace import Trace
 from asynclint.project.values import ClassValue, FunctionValue, Instance, Value
 from asynclint.syntax import Function
 
@@ -28,7 +27,7 @@ class Receivers:
         self._resolver = resolver
         self._load = load
         self._variants: dict[FunctionValue, int] = {}
-        self._lines: dict[tuple[ClassValue, int], tuple[_Line, int]] = {}
+        self._lines: dict[ClassValue, _Line] = {}
         self._trace = answers.trace
         self._known_lookups: dict[FunctionValue, list[tuple[ClassValue | None, str]]] = {}
         self._nearest = Lowest("nearest", answers, self._look)
@@ -64,7 +63,11 @@ class Receivers:
 
     def _line(self, receiver: ClassValue) -> _Line:
         order = self._resolver.resolution_order(receiver)
-        return self._trace.remembered(self._lines, (receiver, id(order)), _Line, order, self._resolver, self._trace)
+        line = self._lines.get(receiver)
+        if line is None or line.order is not order:
+            line = self._lines[receiver] = _Line(order, self._resolver)
+        self._trace.rest_on(self._resolver.lineage.number(receiver))
+        return line
 
     def _place(self, line: _Line, after: ClassValue | None, name: str) -> int:
         """The first place in a line that has what may not be what is found in the line of a class behind it."""
@@ -111,14 +114,12 @@ class _Line:
         nearest: The first place that has one of them.
     """
 
-    def __init__(self, order: list[Value], resolver: Resolver, trace: Trace) -> None:
+    def __init__(self, order: list[Value], resolver: Resolver) -> None:
         self.order = order
         self.places = {cls: place for place, cls in enumerate(order) if isinstance(cls, ClassValue)}
         self.names: dict[str, int] = {}
         for cls in [*self.places][-2::-1]:
-            fact = resolver.class_facts(cls)[1]
-            self.names.update(dict.fromkeys(fact.attributes, self.places[cls]))
-            trace.see(cls.path, f"members {fact.qualname}")
+            self.names.update(dict.fromkeys(resolver.class_facts(cls)[1].attributes, self.places[cls]))
         self.nearest = min(self.names.values(), default=NOWHERE)
 
 
