@@ -707,6 +707,23 @@ def test_two_thousand_functions_that_hand_a_function_round_end(tmp_path: Path) -
     assert [line.split()[1] for line in outcome.lines] == ["ASY201"] * 200
 
 
+KEPT = {
+    "circle": "".join(f"def g{number}():\n    g{(number + 1) % HOPS}()\n    time.sleep(1)\n" for number in range(HOPS))
+    + "async def main():\n    g7()\n",
+    "line": "class C0:\n    def m(self): time.sleep(1)\n"
+    + "".join(f"class C{number}(C{number - 1}):\n    def m{number}(self): self.m()\n" for number in range(1, 2000))
+    + "async def main():\n    C1900().m1900()\n",
+}
+
+
+@pytest.mark.parametrize("shape", KEPT)
+def test_what_many_things_rest_on_is_kept_without_a_square(shape: str, tmp_path: Path) -> None:
+    for comment in ("", "# a line more\n"):
+        write(tmp_path, {"many.py": f"{comment}import time\n{KEPT[shape]}"})
+        outcome = run("check", ".", cwd=tmp_path)
+        assert [line.split()[1] for line in outcome.lines] == ["ASY201"]
+
+
 WIDE = {
     "implementations": "class Base(abc.ABC):\n    @abc.abstractmethod\n    def go(self): ...\n"
     + "".join(f"class C{number}(Base):\n    def go(self): time.sleep({number})\n" for number in range(4000))

@@ -17,9 +17,9 @@ A part of a directory is an entry with what that is (`Sources.entry`).
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from asynclint.project.handover import Wrapping
 from asynclint.project.modules import ProgramModule
@@ -34,8 +34,9 @@ from asynclint.project.values import (
     Instance,
     Parts,
 )
-from asynclint.syntax import Call, Function, Module, plain
+from asynclint.syntax import Call, Class, Function, Module, plain
 
+T = TypeVar("T")
 _DEFINES = ("def ", "lambda ", "class ", ": self ")
 
 
@@ -169,18 +170,17 @@ class Description:
             case "signature":
                 return [self._signature(facts.functions[index]) for index in self._named.get(name, ())]
             case "class":
-                return [[*map(plain, cls.bases)] for cls in facts.classes if cls.qualname == name]
+                return [[*map(plain, cls.bases)] for cls in self._classes.get(name, ())]
             case "attribute":
                 return self._attribute(*name.rpartition(".")[::2])
             case "members":
-                return [[*cls.attributes] for cls in facts.classes if cls.qualname == name]
+                return [[*cls.attributes] for cls in self._classes.get(name, ())]
             case "name":
                 return self._bound(name)
             case "builtins":
                 return [name for name in facts.exports if hasattr(builtins, name)], facts.stars
             case "calls":
-                calls = facts.functions[0].calls
-                return [[*map(plain, call.arguments)] for call in calls if plain(call.target) == name]
+                return [[*map(plain, call.arguments)] for call in self._calls.get(name, ())]
             case "classes":
                 return [(cls.qualname, [*map(plain, cls.bases)]) for cls in facts.classes]
             case "has" | "lacks":  # was right once; of a text that is gone, that is what is known
@@ -205,10 +205,22 @@ class Description:
     @cached_property
     def _named(self) -> dict[str, list[int]]:
         """The functions by name: several may have the same."""
-        named: dict[str, list[int]] = {}
-        for index, function in enumerate(self.module.facts.functions):
-            named.setdefault(function.qualname, []).append(index)
-        return named
+        return _grouped((function.qualname, index) for index, function in enumerate(self.module.facts.functions))
+
+    @cached_property
+    def _classes(self) -> dict[str, list[Class]]:
+        return _grouped((cls.qualname, cls) for cls in self.module.facts.classes)
+
+    @cached_property
+    def _bindings(self) -> dict[str, list[tuple[int, str]]]:
+        """What the module's own code binds, by name, with the numbers of the bindings."""
+        bindings = enumerate(self.module.facts.functions[0].bindings)
+        return _grouped((name, (number, value)) for number, (name, value) in bindings)
+
+    @cached_property
+    def _calls(self) -> dict[str, list[Call]]:
+        """The calls of the module's own code, by what is called."""
+        return _grouped((plain(call.target), call) for call in self.module.facts.functions[0].calls)
 
     def _is_outermost(self, index: int) -> bool:
         return self.module.facts.functions[index].parent <= 0
@@ -237,12 +249,11 @@ class Description:
     def _bound(self, name: str) -> object:
         facts = self.module.facts
         last = facts.exports.get(name, ())
-        bindings = enumerate(facts.functions[0].bindings)
-        found = [(self._value(value), number in last) for number, (bound, value) in bindings if bound == name]
+        found = [(self._value(value), number in last) for number, value in self._bindings.get(name, ())]
         return found, name in facts.exports or facts.stars
 
     def _attribute(self, owner: str, name: str) -> object:
-        bound = [cls.attributes.get(name) for cls in self.module.facts.classes if cls.qualname == owner]
+        bound = [cls.attributes.get(name) for cls in self._classes.get(owner, ())]
         return [pairs and tuple((self._home(index), self._value(value)) for index, value in pairs) for pairs in bound]
 
     def _signature(self, function: Function) -> object:
@@ -272,8 +283,8 @@ class Description:
             last = max(
                 [last, *(call.end_line for call in function.calls), *(place[2] for place in function.touched.values())]
             )
-        noqa = self.module.facts.noqa.items()
-        silenced = [(line - first.line, codes) for line, codes in noqa if first.line <= line <= last]
+        noqa = self.module.facts.noqa
+        silenced = [(line - first.line, noqa[line]) for line in range(first.line, last + 1) if line in noqa]
         return described, silenced
 
     def _call(self, call: Call, index: int, line: int) -> object:
@@ -288,6 +299,13 @@ class Description:
             kind, _, number = value.partition(" ")
             return f"{kind} +{int(number) - index}"
         return self._value(value) if value.startswith(_DEFINES) else value
+
+
+def _grouped(pairs: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = {}
+    for name, thing in pairs:
+        groups.setdefault(name, []).append(thing)
+    return groups
 
 
 def _beside(line: int, first: int, column: int, last: int, end: int) -> tuple[int, int, int, int]:
