@@ -476,6 +476,10 @@ def test_a_warm_run_finds_what_a_cold_one_does_after_random_edits(seed: int, tmp
         chunks = modules[name]
         place = choice.randrange(len(chunks)) + 1
         chunks[place : place + choice.randrange(3)] = [chunk() for _ in range(choice.randrange(3))]
+        if choice.random() < 0.3:
+            lines = "\n".join(chunks).split("\n")
+            lines[choice.randrange(len(lines))] += choice.choice(["  # why", "  # noqa", "  # noqa: ASY201"])
+            chunks[:] = ["\n".join(lines)]
         (root / f"{name}.py").write_text("\n".join(chunks))
 
     for name in [*modules] * 8:
