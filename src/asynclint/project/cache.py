@@ -135,13 +135,12 @@ class Cache:
         stale = [(self._hour, key, self._hour) for key in self._used]
         self._fresh.clear()
         self._used.clear()
-        with suppress(*self._errors):
-            self.write(
-                [
-                    ("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", rows),
-                    ("UPDATE facts SET used = ? WHERE key = ? AND used < ?", stale),
-                ]
-            )
+        self.write(
+            [
+                ("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", rows),
+                ("UPDATE facts SET used = ? WHERE key = ? AND used < ?", stale),
+            ]
+        )
 
     def _prune_runs(self) -> None:
         for (size,) in self.rows(_SIZE):

@@ -6,7 +6,6 @@ import json
 import os
 import zlib
 from base64 import b64decode, b64encode
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
@@ -17,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 from asynclint.findings import Action, Context, Finding, Fix, Hop, Safety, Severity
 from asynclint.project.cache import Cache, checked, forgetting, with_checksum
 from asynclint.project.sources import Sources, digest_of
-from asynclint.project.trace import unpacked
+from asynclint.project.trace import reached
 
 if TYPE_CHECKING:
-    from asynclint.project.modules import ProgramModule
     from asynclint.project.parts import Description
     from asynclint.project.program import Program
 
@@ -31,7 +29,6 @@ _TURNS = 16
 _RUNS = 8
 """Projects are checked with few settings: so many of them are kept."""
 _STORED = "SELECT value FROM runs WHERE key = ?"
-_LOWER = (1 << 32) - 1
 _Root = tuple[int, int]
 """The run that made findings, and their number in its trace."""
 
@@ -81,8 +78,10 @@ class KeptFindings:
         self._known: dict[str, str] = {}
         self._changed: dict[str, str] = {}
         self._rows: dict[str, tuple[_Root, str]] = {}
-        self._moved: dict[str, tuple[ProgramModule, dict[int, int]]] = {}
-        """Files that have changed, as findings name them, with where the lines are now of what has not."""
+        self._versions: dict[str, tuple[Description, Description]] = {}
+        """Files that have changed, as findings name them: what they were, and what they are."""
+        self._moved: dict[str, dict[int, int]] = {}
+        """Where the lines of such a file are now, if a chain goes through it."""
 
     def _look_up(self) -> None:
         for value in self._stored:
@@ -105,8 +104,7 @@ class KeptFindings:
         for name, digest in self._changed.items():
             both = self._program().described(name, digest) if len(self._changed) <= _FEW else None
             if both is not None:
-                before, now = both
-                self._moved[now.module.shown] = now.module, before.moved(now)
+                self._versions[both[1].module.shown] = both
             for turn, what, number in self._parts(name):
                 if not (self._sources.is_as_seen(name, what) if both is None else _is_same(both, what)):
                     starts[turn].append(number)
@@ -122,17 +120,7 @@ class KeptFindings:
     def _reached(self, turn: int, starts: Iterable[int]) -> set[int]:
         """All that rests on something in the trace of a run."""
         ((value,),) = self._store.rows("SELECT value FROM links WHERE run = ? AND turn = ?", self._run, turn)
-        links = unpacked(b64decode(_intact(value)))
-        reached: set[int] = set()
-        pending = list(starts)
-        while pending:
-            number = pending.pop()
-            for index in range(bisect_left(links, number << 32), bisect_left(links, (number + 1) << 32)):
-                asker = links[index] & _LOWER
-                if asker not in reached:
-                    reached.add(asker)
-                    pending.append(asker)
-        return reached
+        return reached(b64decode(_intact(value)), starts)
 
     # -- findings ----------------------------------------------------------------------------------------------------
 
@@ -140,26 +128,28 @@ class KeptFindings:
         """The findings in a file, if nothing they were drawn from has changed."""
         if path not in self._rows:
             return None
+        findings: list[Finding] = []
         try:
             kept = [_finding(data) for data in json.loads(self._rows[path][1])]
+            for finding in kept:
+                chain = tuple(filter(None, map(self._hop, finding.chain)))
+                if len(chain) < len(finding.chain):
+                    return None
+                findings.append(replace(finding, chain=chain))
         except _DAMAGE:
             return None
-        findings: list[Finding] = []
-        for finding in kept:
-            chain = tuple(filter(None, map(self._hop, finding.chain)))
-            if len(chain) < len(finding.chain):
-                return None
-            findings.append(replace(finding, chain=chain))
         self._confirmed[path] = None if findings == kept else findings
         return findings
 
     def _hop(self, hop: Hop) -> Hop | None:
         """A hop where it is now, if its line reads as it did."""
-        module, lines = self._moved.get(hop.path, (None, {}))
-        if module is None:
+        if hop.path not in self._versions:
             return hop
-        line = lines.get(hop.line, 0)
-        return replace(hop, line=line) if module.line(line).strip() == hop.text and line else None
+        before, now = self._versions[hop.path]
+        if hop.path not in self._moved:
+            self._moved[hop.path] = before.moved(now)
+        line = self._moved[hop.path].get(hop.line, 0)
+        return replace(hop, line=line) if now.module.line(line).strip() == hop.text and line else None
 
     def put(self, path: str, root: int, findings: list[Finding]) -> None:
         """Keep the findings in a file, by their number in the trace."""

@@ -21,11 +21,11 @@ class Lineage:
         self._numbers: dict[ClassValue, int] = {}
 
     def number(self, cls: ClassValue) -> int:
-        """What the trace calls these names."""
+        """What the trace, if it is noted, calls these names."""
         trace, numbers = self._members.trace, self._numbers
         if cls not in numbers:
             numbers[cls] = trace.fresh()
-            pending = [cls] if trace.is_noted else []
+            pending = [cls]
             outer = trace.asker
             while pending:
                 ancestor = pending.pop()

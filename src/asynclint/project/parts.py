@@ -40,7 +40,7 @@ T = TypeVar("T")
 _DEFINES = ("def ", "lambda ", "class ", ": self ")
 
 
-def outermost(facts: Module, index: int) -> Function:
+def _outermost(facts: Module, index: int) -> Function:
     """The function itself, or that in which it is defined and which is defined in none."""
     function = facts.functions[index]
     while function.parent > 0:
@@ -83,11 +83,9 @@ class Settler:
                 see(path, WHOLE)
             case ("uses" | "wrapping" | "function", path, index) | ("effect", FunctionValue(path, index)):
                 see(path, self._named("function", path, index))
-            case "order", path, index:
-                see(path, self._named("class", path, index))
             case (("overrides" | "subclasses" | "implementations"), value, *_):
                 self._of_value(value)
-            case (("called" | "nearest" | "files"), _) | ("member", _, _, _):
+            case (("called" | "nearest" | "files"), _) | ("order", _, _) | ("member", _, _, _):
                 pass  # what these look at, they tell themselves
             case path, name if path.endswith(".py"):
                 see(path, f"name {name}")
@@ -143,7 +141,7 @@ class Settler:
         if name is None:
             facts = self._loaded(path).facts
             if kind == "function":
-                qualname = outermost(facts, index).qualname
+                qualname = _outermost(facts, index).qualname
             else:
                 qualname = (facts.classes if kind == "class" else facts.functions)[index].qualname
             name = self._names[kind, path, index] = f"{kind} {qualname}"
@@ -157,6 +155,7 @@ class Description:
         """Describe a module; `source` is its text, if that is to be asked about."""
         self.module: ProgramModule = module
         self._source = source
+        self._functions: dict[int, object] = {}
 
     def of(self, part: str) -> object:
         """What a part is: the same as long as nothing of it changes."""
@@ -166,7 +165,7 @@ class Description:
             case "":
                 return facts.to_text()
             case "function":
-                return [self._function(index) for index in self._named.get(name, ()) if self._is_outermost(index)]
+                return [self._function(index) for index in self._named.get(name, ()) if self._is__outermost(index)]
             case "signature":
                 return [self._signature(facts.functions[index]) for index in self._named.get(name, ())]
             case "class":
@@ -195,7 +194,7 @@ class Description:
             others = after._named.get(name, ())
             if len(indices) == len(others):
                 for index, other in zip(indices, others, strict=True):
-                    if self._is_outermost(index) and self._function(index) == after._function(other):
+                    if self._is__outermost(index) and self._function(index) == after._function(other):
                         shift = after.module.facts.functions[other].line - self.module.facts.functions[index].line
                         for function in self._within(index):
                             touched = (place[0] for place in function.touched.values())
@@ -222,11 +221,11 @@ class Description:
         """The calls of the module's own code, by what is called."""
         return _grouped((plain(call.target), call) for call in self.module.facts.functions[0].calls)
 
-    def _is_outermost(self, index: int) -> bool:
+    def _is__outermost(self, index: int) -> bool:
         return self.module.facts.functions[index].parent <= 0
 
     def _home(self, index: int) -> str:
-        return outermost(self.module.facts, index).qualname
+        return _outermost(self.module.facts, index).qualname
 
     def _within(self, index: int) -> Iterator[Function]:
         """A function, and those that are defined in it: they come behind it."""
@@ -271,6 +270,12 @@ class Description:
         )
 
     def _function(self, index: int) -> object:
+        found = self._functions.get(index)
+        if found is None:
+            found = self._functions[index] = self._described(index)
+        return found
+
+    def _described(self, index: int) -> object:
         first = self.module.facts.functions[index]
         described = []
         last = 0

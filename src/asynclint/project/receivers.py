@@ -66,7 +66,8 @@ class Receivers:
         line = self._lines.get(receiver)
         if line is None or line.order is not order:
             line = self._lines[receiver] = _Line(order, self._resolver)
-        self._trace.rest_on(self._resolver.lineage.number(receiver))
+        if self._trace.is_noted:
+            self._trace.rest_on(self._resolver.lineage.number(receiver))
         return line
 
     def _place(self, line: _Line, after: ClassValue | None, name: str) -> int:

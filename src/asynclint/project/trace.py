@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ T = TypeVar("T")
 K = TypeVar("K")
 _ROOM = 24
 """Bits of a number below those that say which process gave it out."""
+_LOWER = (1 << 32) - 1
 _SLICE = 46
 """Links that differ in the bits below this one are sorted together."""
 WHOLE = ""
@@ -63,7 +65,7 @@ class Trace:
         self.asker = outer
 
     def packed(self) -> bytes:
-        """The links in order, each once, compressed; `unpacked` gives them back."""
+        """The links in order, each once, compressed, for `reached`."""
         packer = zlib.compressobj(1)
         slices: dict[int, array[int]] = {}  # to sort all at once would take much memory
         for link in self.links:
@@ -125,12 +127,21 @@ class Trace:
         return found[0]
 
 
-def unpacked(links: bytes) -> array[int]:
-    """What was `packed`.
+def reached(packed: bytes, starts: Iterable[int]) -> set[int]:
+    """The numbers of all that rests on something, by the `packed` links of a trace.
 
     Raises:
-        ValueError, zlib.error: It was not.
+        ValueError, zlib.error: They are none.
     """
-    found: array[int] = array("Q")
-    found.frombytes(zlib.decompress(links))
+    links: array[int] = array("Q")
+    links.frombytes(zlib.decompress(packed))
+    found: set[int] = set()
+    pending = list(starts)
+    while pending:
+        number = pending.pop()
+        for index in range(bisect_left(links, number << 32), bisect_left(links, (number + 1) << 32)):
+            asker = links[index] & _LOWER
+            if asker not in found:
+                found.add(asker)
+                pending.append(asker)
     return found

@@ -315,7 +315,7 @@ def _plain_statement(statement: Statement) -> list[Any]:
 
 
 def _function(line: str | bytes) -> Function:
-    row = marshal.loads(line) if isinstance(line, bytes) else json.loads(line)  # noqa: S302  # of `to_bytes`
+    row = marshal.loads(line) if isinstance(line, bytes) else json.loads(line)  # noqa: S302  # `to_bytes` made it
     *head, bindings, calls, unread, writes, touched, outline = row
     body = (
         [(name, value) for name, value in bindings],
