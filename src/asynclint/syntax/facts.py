@@ -260,7 +260,7 @@ class Module:
         return cls._made(json.loads(head), functions)
 
     def to_bytes(self) -> bytes:
-        """The facts for another process of the same interpreter, in half the time that text takes."""
+        """The facts for another process of the same interpreter, in less time than text takes."""
         return marshal.dumps((self._head(), [marshal.dumps(_plain_row(function)) for function in self.functions]))
 
     @classmethod
